@@ -1,0 +1,145 @@
+"""Commands for devices."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from dataclasses import asdict
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from k1nb.cli import _output
+from k1nb.cli._output import Json
+
+
+class Role(StrEnum):
+    """What a device is for."""
+
+    test = "test"
+    production = "production"
+
+
+class Kind(StrEnum):
+    """Whether a device is one."""
+
+    device = "device"
+    simulator = "simulator"
+
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name, MAC or address of the inventory.")]
+
+
+def group(app: typer.Typer) -> typer.Typer:
+    """Add the commands to their group."""
+    app.command("list")(list_)
+    for command in (add, remove, info, simulate):
+        app.command()(command)
+    return app
+
+
+def list_(json: Json = False) -> None:
+    """List the inventory."""
+    from k1nb.device import Inventory
+
+    devices = Inventory(_output.settings().paths).list()
+    if json:
+        _output.data([asdict(device) for device in devices])
+        return
+    from k1nb import show
+
+    show.print_devices(_output.console(), devices)
+
+
+def add(
+    name: Annotated[str, typer.Argument(help="Lower-case letters, digits and hyphens.")],
+    mac: Annotated[str, typer.Option(help="MAC address, which identifies the device.")],
+    address: Annotated[str, typer.Option(help="IP address or host name.")],
+    http_port: Annotated[int, typer.Option(min=1, max=65535)] = 80,
+    ota_port: Annotated[int, typer.Option(min=1, max=65535)] = 3232,
+    role: Annotated[Role, typer.Option(help="CI reaches only devices of role test.")] = Role.test,
+    kind: Annotated[Kind, typer.Option(help="A simulator is started by `k1nb up`.")] = Kind.device,
+) -> None:
+    """Add a device to the inventory; nothing is sent to it."""
+    from k1nb.device import Device, Inventory
+
+    device = Device(name, mac, address, http_port, ota_port, role.value, kind.value)
+    Inventory(_output.settings().paths).add(device)
+    _output.note(f"added {device.label}")
+
+
+def remove(name: Name) -> None:
+    """Take a device out of the inventory; its ledger and artifacts stay."""
+    from k1nb.device import Inventory
+
+    inventory = Inventory(_output.settings().paths)
+    device = inventory.get(name)
+    inventory.remove(device.name)
+    _output.note(f"removed {device.label}")
+
+
+def info(name: Name, json: Json = False) -> None:
+    """Ask a device how it is; exit code 1 when it does not answer."""
+    from k1nb._http import run
+    from k1nb.device import DeviceClient, Inventory, Readings, readings
+
+    settings = _output.settings()
+    device = Inventory(settings.paths).get(name)
+
+    async def ask() -> Readings:
+        async with DeviceClient(device, settings.timings) as client:
+            return await readings(client)
+
+    seen = run(ask)
+    if json:
+        _output.data({**asdict(device), "readings": seen.as_dict()})
+        return
+    from k1nb import show
+
+    show.print_readings(_output.console(), device, seen)
+
+
+def simulate(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Inventory entries of kind simulator.")],
+    fault: Annotated[
+        list[str] | None, typer.Option(metavar="FAULT", help="NAME[=VALUE][xCOUNT], see above; may be repeated.")
+    ] = None,
+) -> None:
+    """Simulate devices in the foreground until SIGTERM or Ctrl-C.
+
+    Each --fault makes all of them fail in one way:
+
+    \b
+      cut=PERCENT          the connection is reset at PERCENT of the image
+      stall[=PERCENT]      no answers from PERCENT (50) of the image on
+      bad-md5              the transfer ends with MD5 Check Failed
+      lost-ok              image accepted and booted, the last OK never sent
+      boots-old            image accepted, then the one before is booted
+      boot-loop[=SECONDS]  restarts every SECONDS (3) after an OTA
+      never-returns        off after an OTA, until simulated again
+      slow=SECONDS         every HTTP answer comes SECONDS later
+      refuses              429 to every HTTP request
+      ota-dead             HTTP answers, OTA does not
+      http-dead            OTA answers, HTTP refuses connections
+
+    The first six take a count: cut=50x1 hits one transfer, the next one goes through; without a count all are hit.
+    What has been hit is forgotten when the command ends. The private routes below /k1nb/ are never slow or refused.
+    Unhealthy firmware, or firmware with little heap, is no fault of a device: send it such an image.
+    """
+    from k1nb.device import Inventory, parse_faults, simulate
+
+    faults = parse_faults(fault or ())
+    settings = _output.settings()
+    devices = [Inventory(settings.paths).get(name) for name in names]
+
+    async def serve() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        await simulate(devices, paths=settings.paths, timings=settings.timings, stop=stop, faults=faults)
+
+    if fault:
+        _output.note(f"simulating with the faults {' '.join(faults.words())}")
+    asyncio.run(serve())

@@ -1,0 +1,100 @@
+"""What every command shares: settings, output, logs and errors."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from k1nb.errors import ParameterError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from k1nb.config import Settings
+
+PIPED_WIDTH = 240
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+
+
+def settings() -> Settings:
+    """Read the settings and set up logging on stderr at their level."""
+    from k1nb.config import load
+
+    found = load()
+    _logging(found.log_level)
+    return found
+
+
+def _logging(level: str) -> None:
+    import structlog
+
+    colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.dev.ConsoleRenderer(colors=True)
+            if colour
+            else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def console() -> Console:
+    """Return a console on stdout; it honours NO_COLOR and knows whether it is a terminal."""
+    from rich.console import Console
+
+    # A pipe has no width of its own; a folded address would be none.
+    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
+
+
+def data(value: Any) -> None:
+    """Print JSON on stdout."""
+    typer.echo(json.dumps(value, indent=2, default=str, ensure_ascii=False))
+
+
+def note(text: str) -> None:
+    """Print one line on stderr."""
+    typer.echo(text, err=True)
+
+
+def fail(message: str, hint: str | None, code: int) -> NoReturn:
+    """End with an error line, its hint and an exit code."""
+    note(f"error: {message}")
+    if hint:
+        note(f"hint: {hint}")
+    sys.exit(code)
+
+
+@contextmanager
+def progress(description: str) -> Iterator[Any]:
+    """Yield a function `(done, total)` that moves a bar on stderr; silent when stderr is not a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task(description, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def pairs(words: list[str] | None, *, example: str) -> dict[str, str]:
+    """Split NAME=VALUE words; raises ParameterError with `example` as the hint."""
+    found = {}
+    for word in words or ():
+        name, sign, value = word.partition("=")
+        if not sign or not name:
+            raise ParameterError(f"{word!r} is no NAME=VALUE", hint=f"for example {example}")
+        found[name] = value
+    return found

@@ -1,0 +1,95 @@
+"""Commands for running notebooks and reading their records."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from k1nb.cli import _output
+from k1nb.cli._output import Json
+
+if TYPE_CHECKING:
+    from k1nb.records import Record
+
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="Id of the run, or an unambiguous beginning of it.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add `run` to the root."""
+    app.command()(run)
+
+
+def group(app: typer.Typer) -> typer.Typer:
+    """Add the commands to their group."""
+    app.command("list")(list_)
+    app.command()(show)
+    app.command("import")(import_)
+    return app
+
+
+def run(
+    notebook: Annotated[str, typer.Argument(help="Name of a notebook, such as daily_health.")],
+    parameters: Annotated[
+        list[str] | None,
+        typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="Value of a parameter, as text."),
+    ] = None,
+    apply: Annotated[str, typer.Option("--apply", metavar="plan-…", help="Plan that is consented to.")] = "",
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 0 for the verdict OK only.")] = False,
+    json: Json = False,
+) -> None:
+    """Run a notebook and archive it; exit code 1 unless its verdict passes."""
+    from k1nb import records
+
+    settings = _output.settings()
+    with _output.progress(notebook) as advance:
+        record = records.run_notebook(
+            settings,
+            notebook,
+            _output.pairs(parameters, example="-p device=demo"),
+            apply=apply,
+            on_progress=advance,
+        )
+    _print(record, json=json)
+    sys.exit(0 if record.passes and record.verdict.passes(strict=strict) else 1)
+
+
+def list_(json: Json = False) -> None:
+    """List the records, newest first."""
+    from k1nb.records import Archive
+
+    found = Archive(_output.settings().paths).list()
+    if json:
+        _output.data([record.as_dict() for record in found])
+        return
+    from k1nb import show as faces
+
+    faces.print_records(_output.console(), found)
+
+
+def show(run: RunId, json: Json = False) -> None:
+    """Show a record: verdict, checks, files."""
+    from k1nb.records import Archive
+
+    _print(Archive(_output.settings().paths).get(run), json=json)
+
+
+def import_(
+    notebook: Annotated[Path, typer.Argument(help="A notebook that papermill or Jupyter has executed.")],
+) -> None:
+    """Add an executed notebook to its record."""
+    from k1nb.records import import_notebook
+
+    record = import_notebook(_output.settings(), notebook)
+    typer.echo(f"{record.verdict} {record.id} {record.folder}")
+
+
+def _print(record: Record, *, json: bool) -> None:
+    from k1nb import show as faces
+
+    if json:
+        _output.data(record.as_dict())
+    else:
+        faces.print_record(_output.console(), record)

@@ -1,0 +1,78 @@
+"""Commands for the services of the target."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from k1nb.cli import _output
+from k1nb.cli._output import Json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from k1nb.stack import ServiceStatus
+
+Services = Annotated[list[str] | None, typer.Argument(metavar="[SERVICE]...", help="conductor, workers, simulator")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the root."""
+    for command in (up, down, status, logs, workers):
+        app.command()(command)
+
+
+def up(services: Services = None, json: Json = False) -> None:
+    """Start the services of the target and wait until they are ready for work."""
+    from k1nb import stack
+
+    _report(stack.up(_output.settings(), services or (), _output.note), json=json)
+
+
+def down(services: Services = None, json: Json = False) -> None:
+    """Stop services, all if none is named; running tasks finish first."""
+    from k1nb import stack
+
+    _report(stack.down(_output.settings(), services or (), _output.note), json=json)
+
+
+def status(json: Json = False) -> None:
+    """Show the services; exit code 1 unless all of them run."""
+    from k1nb import stack
+
+    found = stack.status(_output.settings())
+    _report(found, json=json)
+    if any(s.state != "running" for s in found):
+        sys.exit(1)
+
+
+def logs(
+    service: Annotated[str, typer.Argument(help="conductor, workers, simulator")],
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many of the last lines.")] = 50,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come.")] = False,
+) -> None:
+    """Print a service's log."""
+    from k1nb import stack
+
+    for line in stack.logs(_output.settings(), service, lines=lines, follow=follow):
+        typer.echo(line)
+
+
+def workers() -> None:
+    """Run the task workers in the foreground; SIGTERM or Ctrl-C lets running tasks finish."""
+    from k1nb.workers import serve
+
+    sys.exit(asyncio.run(serve(_output.settings())))
+
+
+def _report(found: Sequence[ServiceStatus], *, json: bool) -> None:
+    if json:
+        _output.data([asdict(service) for service in found])
+        return
+    from k1nb import show
+
+    show.print_services(_output.console(), found)

@@ -1,0 +1,110 @@
+"""Executions that the server has lost sight of: found, and continued."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from k1nb.conductor._client import Conductor
+from k1nb.conductor._executions import Execution, ExecutionStatus
+from k1nb.errors import ConductorNotFound
+from k1nb.timings import Timings
+
+LOOKED_AT = 200
+"""Running executions that one look takes in, the last started of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """What became of one execution that was looked at."""
+
+    execution: Execution
+    """As it is after the look."""
+    found: str
+    """What was found: why it needs the server's attention, or why it does not."""
+    forgotten: bool
+    continued: bool
+    """Whether the server has gone on with it since."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the repair as JSON-able data."""
+        return {
+            "id": self.execution.id,
+            "name": self.execution.name,
+            "status": self.execution.status.value,
+            "forgotten": self.forgotten,
+            "continued": self.continued,
+            "found": self.found,
+        }
+
+
+def forgotten(execution: Execution, now: datetime, after: float) -> bool:
+    """Tell whether the server has lost sight of an execution: RUNNING, and nothing to do for `after` seconds.
+
+    Whatever waits for a worker, a person or a time has an open task and is not forgotten. `Conductor.decide`
+    continues it. Source: Conductor drops a workflow whose lock it could not get in time.
+    """
+    if execution.status is not ExecutionStatus.RUNNING or any(not task.status.terminal for task in execution.tasks):
+        return False
+    latest = _latest(execution)
+    return latest is not None and now - latest > timedelta(seconds=after)
+
+
+def running_executions(conductor: Conductor, *, quiet_for: float = 0.0, size: int = LOOKED_AT) -> list[Execution]:
+    """Return running executions with their tasks; those that moved within `quiet_for` seconds are not fetched.
+
+    One search, and one request for each that is left.
+    """
+    limit = datetime.now(UTC) - timedelta(seconds=quiet_for)
+    found = conductor.find(status=ExecutionStatus.RUNNING, size=size)
+    quiet = [execution for execution in found if execution.updated_at is None or execution.updated_at <= limit]
+    looked = (_attempt(conductor, execution.id) for execution in quiet)
+    return [execution for execution in looked if execution and execution.status is ExecutionStatus.RUNNING]
+
+
+def find_forgotten(conductor: Conductor, timings: Timings) -> list[Execution]:
+    """Return the executions that the server has lost sight of; raises ConductorError."""
+    quiet = running_executions(conductor, quiet_for=timings.forgotten_after)
+    now = datetime.now(UTC)
+    return [execution for execution in quiet if forgotten(execution, now, timings.forgotten_after)]
+
+
+def repair(conductor: Conductor, timings: Timings, ids: Iterable[str] = ()) -> list[Repair]:
+    """Let the server look at the executions it has forgotten, of all or of the given ones; raises ConductorError.
+
+    Nothing is ended or begun again, and what is not forgotten is left alone.
+    """
+    looked = [conductor.execution(execution_id) for execution_id in ids] or find_forgotten(conductor, timings)
+    return [_repair(conductor, timings, execution) for execution in looked]
+
+
+def _repair(conductor: Conductor, timings: Timings, execution: Execution) -> Repair:
+    if not forgotten(execution, datetime.now(UTC), timings.forgotten_after):
+        return Repair(execution, _why_not(execution), forgotten=False, continued=False)
+    latest = _latest(execution)
+    found = f"nothing to do since {latest:%Y-%m-%d %H:%M:%S}Z" if latest else "nothing to do"
+    conductor.decide(execution.id)
+    after = conductor.execution(execution.id)
+    return Repair(after, found, forgotten=True, continued=after.state != execution.state)
+
+
+def _why_not(execution: Execution) -> str:
+    if execution.status is not ExecutionStatus.RUNNING:
+        return f"it is {execution.status}"
+    waiting = [f"{task.reference} is {task.status}" for task in execution.tasks if not task.status.terminal]
+    return ", ".join(waiting) or "it moved just now"
+
+
+def _latest(execution: Execution) -> datetime | None:
+    """Return when an execution was last seen to move."""
+    moments = (execution.started_at, execution.updated_at, *(task.updated_at for task in execution.tasks))
+    return max((at for at in moments if at is not None), default=None)
+
+
+def _attempt(conductor: Conductor, execution_id: str) -> Execution | None:
+    try:
+        return conductor.execution(execution_id)
+    except ConductorNotFound:  # removed since the search
+        return None

@@ -1,0 +1,251 @@
+"""What a worker says to the Conductor server: poll, heartbeat, log, update."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+import httpx
+
+from k1nb._http import options, words
+from k1nb.conductor._auth import auth as auth_of
+from k1nb.config import Settings
+from k1nb.errors import ConductorNotFound, ConductorRefused, ConductorUnreachable
+from k1nb.timings import Timings
+
+LONGEST_REASON = 500
+"""Characters of `reasonForIncompletion` that the server keeps."""
+
+
+class ResultStatus(StrEnum):
+    """What a worker may report about a task."""
+
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    """Tried again as the task definition says."""
+    FAILED_WITH_TERMINAL_ERROR = "FAILED_WITH_TERMINAL_ERROR"
+    IN_PROGRESS = "IN_PROGRESS"
+    """Given back: the server makes the task SCHEDULED and queues it again, its retries unspent."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolledTask:
+    """A task as the server handed it to a worker; from then on it is IN_PROGRESS there."""
+
+    id: str
+    type: str
+    execution_id: str
+    reference: str
+    input: Mapping[str, Any]
+    retry_count: int
+    poll_count: int
+    response_timeout: float
+    """Seconds without a heartbeat after which the server gives the task up; 0 means never."""
+    workflow_type: str
+    correlation_id: str | None = None
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> PolledTask:
+        """Read the server's JSON; raises KeyError or TypeError where it is no task."""
+        return cls(
+            id=data["taskId"],
+            type=data["taskDefName"],
+            execution_id=data["workflowInstanceId"],
+            reference=data["referenceTaskName"],
+            input=data.get("inputData") or {},
+            retry_count=data.get("retryCount", 0),
+            poll_count=data.get("pollCount", 0),
+            response_timeout=float(data.get("responseTimeoutSeconds") or 0),
+            workflow_type=data.get("workflowType", ""),
+            correlation_id=data.get("correlationId"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TaskResult:
+    """What a worker reports about a task it was handed."""
+
+    task: PolledTask
+    status: ResultStatus
+    worker_id: str
+    output: Mapping[str, Any] = field(default_factory=dict)
+    reason: str = ""
+    """Why it is not completed; cut to what the server keeps."""
+    log: str = ""
+    """Appended to the task's log."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the body of an update."""
+        body: dict[str, Any] = {
+            "taskId": self.task.id,
+            "workflowInstanceId": self.task.execution_id,
+            "workerId": self.worker_id,
+            "status": self.status.value,
+            "outputData": dict(self.output),
+        }
+        if self.reason:
+            body["reasonForIncompletion"] = shorten(self.reason)
+        if self.log:
+            body["logs"] = [{"taskId": self.task.id, "log": self.log, "createdTime": round(time.time() * 1000)}]
+        return body
+
+
+def shorten(reason: str) -> str:
+    """Cut a reason to the length that the server keeps, visibly."""
+    return reason if len(reason) <= LONGEST_REASON else reason[: LONGEST_REASON - 1] + "…"
+
+
+class TaskClient:
+    """Asynchronous client of the server's task routes, for workers; use it as a context manager.
+
+    Every method raises ConductorUnreachable where no answer came and ConductorRefused for an error answer.
+    `connections` bounds the sockets: a long poll holds one for its whole wait.
+    """
+
+    LONGEST_WAIT: ClassVar[float] = 5.0
+    """Seconds; the server answers 400 to a poll that wants to wait longer."""
+
+    def __init__(self, url: str, timings: Timings, auth: httpx.Auth | None = None, *, connections: int = 100) -> None:
+        self.url = url
+        self._timeout = timings.conductor_request
+        self._http = httpx.AsyncClient(
+            **options(self._timeout, url),
+            auth=auth,
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+        )
+
+    @classmethod
+    def from_settings(cls, settings: Settings, *, connections: int = 100) -> Self:
+        """Return a client of the configured server; raises SettingError for half an access key."""
+        return cls(settings.conductor_server_url, settings.timings, auth_of(settings), connections=connections)
+
+    async def __aenter__(self) -> Self:
+        """Open the client."""
+        await self._http.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close every connection."""
+        await self._http.__aexit__(kind, error, trace)
+
+    async def poll(
+        self, task_type: str, *, worker_id: str, domain: str | None = None, count: int = 1, wait: float
+    ) -> list[PolledTask]:
+        """Return up to `count` tasks of a type, waiting up to `wait` seconds (5 at most).
+
+        The server answers when `count` tasks are there or the time is up, so only `count=1` answers at once.
+        Never cancel it: a task handed to an abandoned poll comes back only after its response timeout.
+        """
+        wait = min(wait, self.LONGEST_WAIT)
+        params: dict[str, str | int] = {"workerid": worker_id, "count": count, "timeout": round(wait * 1000)}
+        if domain is not None:
+            params["domain"] = domain
+        timeout = httpx.Timeout(self._timeout, read=self._timeout + wait)
+        what = f"a poll for {task_type}"
+        response = await self._send(what, "GET", f"/tasks/poll/batch/{task_type}", params=params, timeout=timeout)
+        if response.is_error:
+            raise _refusal(what, response)
+        items = _json(what, response)
+        if not isinstance(items, list):
+            raise _nonsense(what, response)
+        return [_task(what, response, item) for item in items]
+
+    async def update(self, result: TaskResult, *, take_next: bool = True) -> PolledTask | None:
+        """Report a result; with `take_next`, return the next task of the same type if one is waiting.
+
+        The server ignores, without saying so, a report about a task that has already ended. Raises
+        ConductorNotFound where the execution is gone.
+        """
+        what = f"the result of {result.task.type} {result.task.id}"
+        route = "/tasks/update-v2" if take_next else "/tasks"
+        response = await self._send(what, "POST", route, json=result.as_json())
+        _check(what, response)
+        following = _json(what, response) if take_next and response.content else None
+        return _task(what, response, following) if following else None
+
+    async def heartbeat(self, task: PolledTask) -> bool:
+        """Start the task's response timeout afresh and return True, or return False where it has ended.
+
+        Ended is a task that was cancelled, timed out or removed with its execution. The server's answer to a
+        lease extension is the same for those, so they are asked for. An IN_PROGRESS update is no heartbeat:
+        it queues the task for another worker.
+        """
+        if not await self.running(task):
+            return False
+        what = f"a heartbeat of {task.type} {task.id}"
+        body = {"taskId": task.id, "workflowInstanceId": task.execution_id, "extendLease": True}
+        response = await self._send(what, "POST", "/tasks", json=body)
+        if response.status_code == httpx.codes.NOT_FOUND:
+            return False
+        _check(what, response)
+        return True
+
+    async def running(self, task: PolledTask) -> bool:
+        """Tell whether the server still takes the task for running."""
+        what = f"the state of {task.type} {task.id}"
+        response = await self._send(what, "GET", f"/tasks/{task.id}")
+        if response.status_code == httpx.codes.NOT_FOUND:
+            return False
+        _check(what, response)
+        data = _json(what, response)
+        return isinstance(data, dict) and data.get("status") == ResultStatus.IN_PROGRESS
+
+    async def log(self, task_id: str, text: str) -> None:
+        """Append a text to a task's log; an empty one is left out, for the server refuses it."""
+        if not text:
+            return
+        what = f"a log line of task {task_id}"
+        headers = {"Content-Type": "text/plain; charset=utf-8"}
+        _check(what, await self._send(what, "POST", f"/tasks/{task_id}/log", content=text.encode(), headers=headers))
+
+    async def _send(self, what: str, method: str, route: str, **arguments: Any) -> httpx.Response:
+        try:
+            return await self._http.request(method, route, **arguments)
+        except httpx.HTTPError as error:
+            raise ConductorUnreachable(
+                f"Conductor at {self.url} gave no answer to {what}: {error or type(error).__name__}",
+                hint="look with `k1nb status`, start it with `k1nb up conductor`",
+            ) from error
+
+
+def _check(what: str, response: httpx.Response) -> None:
+    if response.status_code == httpx.codes.NOT_FOUND:
+        raise ConductorNotFound(f"Conductor does not know {what}: {words(response)}", status=response.status_code)
+    if response.is_error:
+        raise _refusal(what, response)
+
+
+def _refusal(what: str, response: httpx.Response) -> ConductorRefused:
+    return ConductorRefused(
+        f"Conductor refused {what} ({response.status_code}): {words(response)}",
+        status=response.status_code,
+        hint="k1nb logs conductor",
+    )
+
+
+def _nonsense(what: str, response: httpx.Response) -> ConductorRefused:
+    return ConductorRefused(
+        f"the answer to {what} is not Conductor's: {words(response)}",
+        status=response.status_code,
+        hint=f"check CONDUCTOR_SERVER_URL: {response.url.scheme}://{response.url.netloc.decode()}",
+    )
+
+
+def _json(what: str, response: httpx.Response) -> Any:
+    try:
+        return response.json()
+    except (ValueError, RecursionError):
+        raise _nonsense(what, response) from None
+
+
+def _task(what: str, response: httpx.Response, data: Any) -> PolledTask:
+    try:
+        return PolledTask.from_json(data)
+    except (KeyError, TypeError, AttributeError, ValueError):
+        raise _nonsense(what, response) from None

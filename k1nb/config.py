@@ -1,0 +1,243 @@
+"""Settings: one frozen object from the environment, then `k1nb.toml`, then defaults.
+
+Only this module reads the environment. The names of the operations guide (CONDUCTOR_SERVER_URL, K1_DEVICE_IP …)
+keep working; everything else is `K1NB_` and the field's name. Keys of the file are the fields' names.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from platformdirs import user_cache_path, user_data_path
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
+
+from k1nb.errors import SettingError
+from k1nb.paths import Paths
+from k1nb.secrets import Redactor
+from k1nb.timings import Timings
+
+PREFIX = "K1NB_"
+
+
+def _absolute(value: Any) -> Any:
+    return Path(value).expanduser().absolute() if isinstance(value, str | Path) and str(value) else value
+
+
+def _no_file(value: Path) -> Path:
+    for place in (value, *value.parents):
+        if os.path.lexists(place):
+            if not os.path.isdir(place):  # noqa: PTH112 - pathlib's raises where a link leads in a circle
+                raise ValueError(f"a folder is wanted, and {place} is none")
+            break
+    return value
+
+
+Folder = Annotated[Path, BeforeValidator(_absolute)]
+Home = Annotated[Folder, AfterValidator(_no_file)]
+"""A folder that is made when it is not there."""
+
+
+def _guide(name: str) -> Any:
+    """Give a field a name of the operations guide, without our prefix."""
+    return AliasChoices(name)
+
+
+class Settings(BaseSettings):
+    """Every setting, validated and frozen; secrets are masked wherever it is shown."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        frozen=True,
+        extra="forbid",
+        env_ignore_empty=True,
+        populate_by_name=True,
+    )
+
+    home: Home = Field(default_factory=lambda: user_data_path("k1nb"))
+    """Where state lives."""
+    cache: Home = Field(default_factory=lambda: user_cache_path("k1nb"))
+    """Where downloads that can be fetched again live."""
+    target: Literal["local"] = "local"
+    """Where Conductor runs."""
+    conductor_server_url: str = Field("http://127.0.0.1:8080/api", validation_alias=_guide("conductor_server_url"))
+    """API address of the Conductor server; for the local target its port is the one the server is given."""
+    conductor_auth_key: str | None = Field(None, validation_alias=_guide("conductor_auth_key"))
+    conductor_auth_secret: SecretStr | None = Field(None, validation_alias=_guide("conductor_auth_secret"))
+    k1_device_ip: str | None = Field(None, validation_alias=_guide("k1_device_ip"))
+    """Address (`host` or `host:port`) of the device meant when none is named; it must be in the inventory."""
+    artifact_storage_path: Home | None = Field(None, validation_alias=_guide("artifact_storage_path"))
+    """Where artifacts are stored, instead of `artifacts` under the home."""
+    platformio_project_path: Folder | None = Field(None, validation_alias=_guide("platformio_project_path"))
+    """A PlatformIO project; the git repository around it is one that can be built."""
+    repositories: dict[str, Folder] = Field(default_factory=dict)
+    """Git repositories that can be built, by name."""
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", validation_alias=_guide("log_level"))
+    metrics_port: int = Field(9091, ge=1, le=65535, validation_alias=_guide("metrics_port"))
+    """Port on which the worker host serves its metrics."""
+    github_webhook_secret: SecretStr | None = Field(None, validation_alias=_guide("github_webhook_secret"))
+    owner_email: str = Field("dev@k1.reinvented", min_length=1)
+    """Written into executions that people start."""
+    java: Folder | None = None
+    """Java program of version 21 or newer, instead of the one that is found."""
+    server_heap_mb: int = Field(1024, ge=256, le=65536)
+    """Heap limit of the local Conductor server, in MiB."""
+    timings_scale: float = Field(1.0, gt=0, le=100)
+    """Factor on every wait of our own; tests use it, operators should not."""
+    run: str | None = None
+    """Identifier of the run that a kernel belongs to; set by `k1nb run`, never by hand."""
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _lower(cls, value: Any) -> Any:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("conductor_server_url")
+    @classmethod
+    def _url(cls, value: str) -> str:
+        wanted = "an http or https address such as http://127.0.0.1:8080/api is wanted"
+        try:
+            parts = urlsplit(value)
+            fits = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError as error:
+            raise ValueError(f"{wanted} ({error})") from None
+        if not fits:
+            raise ValueError(wanted)
+        if parts.username or parts.password:
+            raise ValueError("credentials belong in CONDUCTOR_AUTH_KEY and CONDUCTOR_AUTH_SECRET, not in the address")
+        return value.rstrip("/")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic-settings passes it by position
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - likewise
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - likewise
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over what `load` read from the file."""
+        return env_settings, init_settings
+
+    @property
+    def paths(self) -> Paths:
+        """The folders of this installation."""
+        return Paths(self.home, self.cache, self.artifact_storage_path or self.home / "artifacts")
+
+    @property
+    def timings(self) -> Timings:
+        """The waits and deadlines in force."""
+        return Timings().scaled(self.timings_scale)
+
+    @property
+    def conductor_port(self) -> int:
+        """Port of the Conductor server's address."""
+        parts = urlsplit(self.conductor_server_url)
+        return parts.port or (443 if parts.scheme == "https" else 80)
+
+    def secrets(self) -> Iterator[str]:
+        """Yield the value of every secret that is set."""
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, SecretStr):
+                yield value.get_secret_value()
+
+    @property
+    def redact(self) -> Redactor:
+        """A function that masks every secret in a text."""
+        return Redactor(self.secrets())
+
+
+def load() -> Settings:
+    """Read the settings; raises SettingError that names the key, the value and what was wanted."""
+    _refuse_unknown_environment()
+    file = _file()
+    values = _read(file)
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise _setting_error(error, values, file) from None
+    except (SettingsError, RecursionError):  # the latter from JSON that is nested beyond what can be read
+        raise SettingError(
+            f"setting {PREFIX}REPOSITORIES in the environment is refused: it is no valid JSON",
+            hint="""write it as '{"NAME": "/path/to/clone"}'""",
+        ) from None
+
+
+def environment(settings: Settings, **changes: str) -> dict[str, str]:
+    """Return the environment for a child process: this one's, with `settings`' home and cache, and `changes`."""
+    child = {**os.environ, "K1NB_HOME": str(settings.home), "K1NB_CACHE": str(settings.cache)}
+    return {**child, "PYTHONUNBUFFERED": "1", **changes}
+
+
+def bare_environment(**changes: str) -> dict[str, str]:
+    """Return the environment for a program that is not ours: this one's without our settings and secrets."""
+    ours = {_environment_name(name) for name in Settings.model_fields}
+    kept = {n: v for n, v in os.environ.items() if n.upper() not in ours and not n.startswith(PREFIX)}
+    return {**kept, **changes}
+
+
+def variables(settings: Settings) -> dict[str, str]:
+    """Return every setting that is no secret as its environment variable; an empty value stands for unset.
+
+    The run is never handed on: it belongs to one kernel.
+    """
+    values = {name: getattr(settings, name) for name in Settings.model_fields} | {"run": None}
+    return {_environment_name(n): _spelt(v) for n, v in values.items() if not isinstance(v, SecretStr)}
+
+
+def _spelt(value: Any) -> str:
+    if isinstance(value, dict):
+        return json.dumps({key: str(item) for key, item in value.items()}, sort_keys=True)
+    return "" if value is None else str(value)
+
+
+def _file() -> Path:
+    home = os.environ.get(PREFIX + "HOME")
+    return (_absolute(home) if home else user_data_path("k1nb")) / "k1nb.toml"
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise SettingError(f"cannot read settings from {file}: {error}", hint="mend the file or remove it") from None
+
+
+def _refuse_unknown_environment() -> None:
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
+    if unknown:
+        raise SettingError(f"unknown setting {unknown[0]} in the environment", hint=_nearest(unknown[0], known))
+
+
+def _nearest(name: str, known: set[str]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
+
+
+def _setting_error(error: ValidationError, values: Mapping[str, Any], file: Path) -> SettingError:
+    first = error.errors()[0]
+    key = str(first["loc"][0])
+    if first["type"] == "extra_forbidden":
+        return SettingError(f"unknown setting {key!r} in {file}", hint=_nearest(key, set(Settings.model_fields)))
+    name = _environment_name(key)
+    place = name if name in os.environ else f"{key} in {file}" if key in values else name
+    given = "" if "secret" in key else f" {first['input']!r}"
+    wanted = first["msg"].removeprefix("Value error, ")
+    return SettingError(f"setting {place}{given} is refused: {wanted}", hint=f"correct or unset {place}")
+
+
+def _environment_name(key: str) -> str:
+    field = Settings.model_fields.get(key)
+    return key.upper() if field and field.validation_alias else PREFIX + key.upper()

@@ -1,0 +1,66 @@
+"""Deliveries: deploy, verify, roll back; pure planners and what applies them."""
+
+from k1nb.delivery._delivery import PIPELINE, Delivery, DeliveryFacts, apply, checks, delivery, observe, plan
+from k1nb.delivery._deployment import (
+    Look,
+    Sent,
+    check_health,
+    evidence_of,
+    preflight,
+    read_look,
+    resolve,
+    restore_look,
+    send,
+    still_here,
+    take_look,
+    try_readings,
+)
+from k1nb.delivery._health import Assessment, HealthLimits, HealthStatus, assess, complaints, rebooted
+from k1nb.delivery._last_good import LastGood, find_last_good, look_back, outcome_after_rollback
+from k1nb.delivery._past import ROLLBACK, Goal, Past, Running, failed_by, goal, needs_flash, running
+from k1nb.delivery._preflight import Decision, Preflight, PreflightFacts, decide
+
+__all__ = [
+    "PIPELINE",
+    "ROLLBACK",
+    "Assessment",
+    "Decision",
+    "Delivery",
+    "DeliveryFacts",
+    "Goal",
+    "HealthLimits",
+    "HealthStatus",
+    "LastGood",
+    "Look",
+    "Past",
+    "Preflight",
+    "PreflightFacts",
+    "Running",
+    "Sent",
+    "apply",
+    "assess",
+    "check_health",
+    "checks",
+    "complaints",
+    "decide",
+    "delivery",
+    "evidence_of",
+    "failed_by",
+    "find_last_good",
+    "goal",
+    "look_back",
+    "needs_flash",
+    "observe",
+    "outcome_after_rollback",
+    "plan",
+    "preflight",
+    "read_look",
+    "rebooted",
+    "resolve",
+    "restore_look",
+    "running",
+    "send",
+    "still_here",
+    "take_look",
+    "try_readings",
+]

@@ -1,0 +1,220 @@
+"""A delivery as an operator asks for it: observe, plan, apply, verify."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from k1nb._http import run
+from k1nb.checks import Check, Status
+from k1nb.conductor import Conductor, Execution, ExecutionStatus
+from k1nb.config import Settings
+from k1nb.delivery._deployment import resolve, try_readings
+from k1nb.device import Device, Readings
+from k1nb.errors import ArtifactError, ConductorError, ConsentError
+from k1nb.firmware import (
+    Artifact,
+    ArtifactStore,
+    Commit,
+    Deployment,
+    Grade,
+    Ledger,
+    Outcome,
+    Repository,
+    repository,
+    resolve_commit,
+)
+from k1nb.plan import Plan, Step
+
+PIPELINE = "firmware-ci-cd-pipeline"
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryFacts:
+    """What was observed before a delivery; None where nothing is known."""
+
+    device: Device
+    repository: Repository
+    branch: str
+    commit: Commit
+    environment: str
+    readings: Readings | None
+    current: Deployment | None
+    artifact: Artifact | None
+    """The artifact that the ledger says the device runs."""
+
+    @property
+    def key(self) -> str:
+        """The natural key of the intent, used as correlationId."""
+        return f"deploy:{self.device.mac}:{self.commit.sha}:{self.environment}"
+
+    @property
+    def up_to_date(self) -> bool:
+        """Tell whether the device is proven to run this commit already."""
+        if self.current is None or self.artifact is None or self.current.grade < Grade.HEALTHY:
+            return False
+        if (self.artifact.version, self.artifact.environment) != (self.commit.sha, self.environment):
+            return False
+        shown = self.readings.stamp if self.readings else None
+        return self.artifact.stamp is None or shown == self.artifact.stamp
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How far a delivery is proven."""
+
+    execution: Execution
+    grade: Grade
+    outcome: Outcome
+    evidence: list[str] = field(default_factory=list)
+    artifact_id: str | None = None
+
+
+def observe(
+    settings: Settings, *, repo: str, branch: str, commit_sha: str, environment: str, device: str = ""
+) -> DeliveryFacts:
+    """Find out what a delivery would start from.
+
+    Raises UnknownName, CommitError or UsageError where the words are wrong; a silent device is a fact, no error.
+    """
+    entry = resolve(settings, device or None)
+    source = repository(settings, repo)
+    commit = resolve_commit(source, commit_sha, branch=branch)
+    current = Ledger(settings.paths).current(entry.mac)
+    return DeliveryFacts(
+        device=entry,
+        repository=source,
+        branch=branch,
+        commit=commit,
+        environment=environment,
+        readings=run(try_readings, settings, entry),
+        current=current,
+        artifact=_artifact(settings, current),
+    )
+
+
+def _artifact(settings: Settings, current: Deployment | None) -> Artifact | None:
+    try:
+        return ArtifactStore(settings.paths).get(current.artifact_id) if current else None
+    except ArtifactError:
+        return None
+
+
+def plan(facts: DeliveryFacts) -> Plan:
+    """Plan a delivery from what was observed; a device that is proven up to date needs no step."""
+    purpose = f"delivery of {facts.commit.sha[:12]} to {facts.device.label}"
+    known = facts.current.artifact_id if facts.current else None
+    preconditions = {
+        "device": facts.device.mac,
+        "role": facts.device.role,
+        "commit": facts.commit.sha,
+        "environment": facts.environment,
+        "artifact on the device": known,
+    }
+    if facts.up_to_date:
+        return Plan(purpose, (), preconditions)
+    source = f"{facts.repository.name}@{facts.commit.sha[:12]}"
+    runs = f"the ledger says it runs {known[:12]}" if known else "the ledger knows of no deployment to it"
+    return Plan(
+        purpose,
+        (
+            Step("build", f"{source} for {facts.environment}", facts.commit.subject),
+            Step("flash", facts.device.label, runs, destructive=True),
+        ),
+        preconditions,
+    )
+
+
+def apply(
+    settings: Settings,
+    facts: DeliveryFacts,
+    planned: Plan,
+    *,
+    consent: str = "",
+    on_change: Callable[[Execution], None] | None = None,
+) -> Delivery | None:
+    """Carry out a plan that was consented to and follow it to its end; None where nothing is to be done.
+
+    Without `consent` nothing is applied. Raises ConsentError where the consent is for another plan, also when
+    what was observed has changed since.
+    """
+    if not planned.steps or not consent:
+        return None
+    planned.require(consent)
+    again = observe(
+        settings,
+        repo=facts.repository.name,
+        branch=facts.branch,
+        commit_sha=facts.commit.sha,
+        environment=facts.environment,
+        device=facts.device.name,
+    )
+    if plan(again).id != planned.id:
+        raise ConsentError("the device or its ledger has changed since the plan was made", hint="plan again")
+    with Conductor.from_settings(settings) as conductor:
+        execution_id = _start_or_join(conductor, facts)
+        execution = conductor.execution(execution_id)
+        for execution in conductor.follow(execution_id, timings=settings.timings):
+            if on_change is not None:
+                on_change(execution)
+        return delivery(conductor, execution)
+
+
+def _start_or_join(conductor: Conductor, facts: DeliveryFacts) -> str:
+    running = [e for e in conductor.correlated(PIPELINE, facts.key, closed=False) if not e.status.terminal]
+    if running:
+        return running[0].id
+    words = {
+        "repo": facts.repository.name,
+        "branch": facts.branch,
+        "commit_sha": facts.commit.sha,
+        "environment": facts.environment,
+        "device": facts.device.name,
+    }
+    return conductor.start(PIPELINE, words, correlation_id=facts.key)
+
+
+def delivery(conductor: Conductor, execution: Execution) -> Delivery:
+    """Read how far a pipeline's execution is proven, from its own output or that of the deployment it started."""
+    output = _deployment_output(conductor, execution)
+    completed = execution.status is ExecutionStatus.COMPLETED
+    outcome = output.get("outcome") or (Outcome.succeeded if completed and output.get("grade") else Outcome.failed)
+    return Delivery(
+        execution=execution,
+        grade=Grade[str(output.get("grade") or "NONE")],
+        outcome=Outcome(outcome),
+        evidence=[str(line) for line in output.get("evidence") or [execution.reason or "no evidence was recorded"]],
+        artifact_id=output.get("artifact_id") or execution.output.get("artifact_id"),
+    )
+
+
+def _deployment_output(conductor: Conductor, execution: Execution) -> Mapping[str, Any]:
+    if execution.output.get("grade"):
+        return execution.output
+    for task in execution.tasks:
+        if task.reference == "deployment" and task.child_id:
+            try:
+                return conductor.execution(task.child_id, tasks=False).output
+            except ConductorError:
+                return task.output
+    return {}
+
+
+def checks(facts: DeliveryFacts, planned: Plan, delivered: Delivery | None) -> list[Check]:
+    """Answer what a delivery has to show: is the device on this commit, and how is that known."""
+    name = f"device {facts.device.name}: runs {facts.commit.sha[:12]}"
+    if delivered is None and not planned.steps:
+        current = facts.current
+        seen = "; ".join(current.evidence[-1:]) if current else ""
+        return [Check(name, Status.OK, f"already so, nothing done: {seen}", source="ledger")]
+    if delivered is None:
+        hint = f"look at the plan, then apply it with --apply {planned.id}"
+        steps = "; ".join(f"{step.action} {step.subject} ({step.why})" for step in planned.steps)
+        return [Check(name, Status.WARN, f"planned, not applied: {steps}", hint)]
+    source = f"execution {delivered.execution.id}"
+    good = delivered.outcome in (Outcome.succeeded, Outcome.no_op) and delivered.grade >= Grade.HEALTHY
+    status = Status.OK if good else Status.FAIL
+    seen = f"{delivered.outcome}, grade {delivered.grade.name}: {'; '.join(delivered.evidence)}"
+    remedy = None if good else f"k1nb executions show {delivered.execution.id}"
+    return [Check(name, status, seen, remedy, source)]

@@ -1,0 +1,250 @@
+"""The steps of the workflow `device-deployment`, each safe to run again for the same execution.
+
+Whoever flashes holds the device's lock, reads ledger and device first and does nothing if it is already so:
+a task may be delivered twice, its effect happens once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from k1nb import paths as locations
+from k1nb.config import Settings
+from k1nb.delivery._health import Assessment, HealthLimits, HealthStatus, assess, rebooted
+from k1nb.delivery._preflight import Preflight, PreflightFacts, decide
+from k1nb.device import (
+    Device,
+    DeviceClient,
+    Inventory,
+    Readings,
+    Snapshot,
+    default_device,
+    flash_lock,
+    ota_answers,
+    prove_simulator,
+    readings,
+    restore_snapshot,
+    send_image,
+    take_snapshot,
+)
+from k1nb.errors import DeviceError, OtaError, StorageError, UsageError
+from k1nb.firmware import Artifact, ArtifactStore, Deployment, Grade, Ledger, read_image
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """How an attempt to send an image ended."""
+
+    deployment: Deployment
+    accepted_at: datetime
+    repeated: bool
+    """True where an earlier attempt of the same execution had already done it."""
+    log: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a device looked and felt before a deployment."""
+
+    snapshot: Snapshot
+    readings: Readings
+
+
+def resolve(settings: Settings, device: str | None, address: str | None = None) -> Device:
+    """Return the inventory's entry for a name, a MAC or an address; the configured device if none is given.
+
+    Raises UnknownName where the inventory has no such entry, UsageError where both are given and differ.
+    """
+    inventory = Inventory(settings.paths)
+    if device and address and inventory.get(device) != inventory.get(address):
+        raise UsageError(f"device {device!r} and address {address!r} are two devices", hint="give only one of them")
+    key = device or address
+    found = inventory.get(key) if key else default_device(settings)
+    if found is None:
+        raise UsageError("no device is named", hint="name one of `k1nb device list`, or set K1_DEVICE_IP")
+    return found
+
+
+async def preflight(settings: Settings, device: Device, artifact_id: str, *, allow_production: bool) -> Preflight:
+    """Observe device, artifact and ledger and decide; raises what `decide` and the artifact store raise."""
+    store = ArtifactStore(settings.paths)
+    artifact = store.get(artifact_id)
+    image = read_image(store.read(artifact))
+    proven = image.is_sample and device.kind == "simulator"
+    if proven:
+        proven = await prove_simulator(device, settings.paths, settings.timings)
+    facts = PreflightFacts(
+        device=device,
+        artifact=artifact,
+        image=image,
+        proven_simulator=proven,
+        readings=None if image.is_sample and not proven else await try_readings(settings, device),
+        ota_answers=False,
+        current=Ledger(settings.paths).current(device.mac),
+        allow_production=allow_production,
+    )
+    if facts.readings is None:
+        return decide(facts)
+    async with flash_lock(settings.paths, device, settings.timings):
+        answers = await ota_answers(device, settings.timings)
+    return decide(replace(facts, ota_answers=answers))
+
+
+async def try_readings(settings: Settings, device: Device) -> Readings | None:
+    """Return the device's readings, or None where it does not answer as a K1 does."""
+    try:
+        async with DeviceClient(device, settings.timings) as client:
+            return await readings(client)
+    except DeviceError:
+        return None
+
+
+async def take_look(settings: Settings, device: Device, execution_id: str) -> Look:
+    """Read what the device shows and how it feels, and keep it; the same execution gets what was kept."""
+    file = _look_file(settings, execution_id)
+    if file.exists():
+        return read_look(settings, execution_id)
+    async with DeviceClient(device, settings.timings) as client:
+        look = Look(await take_snapshot(client), await readings(client))
+    content = {
+        "snapshot": look.snapshot.as_dict(),
+        "readings": look.readings.as_dict(),
+        "device": device.name,
+    }
+    locations.write_text(file, json.dumps(content, indent=1))
+    return look
+
+
+def read_look(settings: Settings, execution_id: str) -> Look:
+    """Return the look that `take_look` kept for an execution; raises StorageError where there is none."""
+    file = _look_file(settings, execution_id)
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        return Look(Snapshot.from_dict(content["snapshot"]), Readings.from_dict(content["readings"]))
+    except (OSError, ValueError, KeyError) as error:
+        raise StorageError(f"cannot read the snapshot {file}: {error}", hint="take a new one") from error
+
+
+async def restore_look(settings: Settings, device: Device, execution_id: str) -> list[str]:
+    """Put the kept look back onto the device and return what differs after reading it back."""
+    look = read_look(settings, execution_id)
+    async with DeviceClient(device, settings.timings) as client:
+        return await restore_snapshot(client, look.snapshot)
+
+
+async def send(
+    settings: Settings,
+    device: Device,
+    artifact_id: str,
+    *,
+    execution_id: str,
+    reason: str,
+    on_progress: Progress | None = None,
+    guard: Callable[[], None] | None = None,
+) -> Sent:
+    """Send an artifact to a device, once for each execution; raises OtaError, SampleRefused or DeviceBusy.
+
+    `guard` is called once the device's lock is held and before anything is written or sent; what it raises ends it.
+    """
+    store = ArtifactStore(settings.paths)
+    artifact = store.get(artifact_id)
+    ledger = Ledger(settings.paths)
+    async with flash_lock(settings.paths, device, settings.timings):
+        if guard is not None:
+            guard()
+        row = ledger.begin(device.mac, artifact.id, execution_id, reason)
+        if row.accepted_at is None:
+            row = await _recover(settings, device, artifact, ledger, row)
+        if row.accepted_at is not None:
+            return Sent(row, row.accepted_at, True, [f"already accepted at {row.accepted_at:%H:%M:%S}"])
+        try:
+            transfer = await send_image(
+                device, store.read(artifact), paths=settings.paths, timings=settings.timings, on_progress=on_progress
+            )
+        except OtaError as error:
+            if error.stage == "result":
+                ledger.raise_grade(row.id, Grade.SENT, f"all bytes were sent, no confirmation came: {error.message}")
+            raise
+        proof = f"{transfer.size:,} B sent in {transfer.seconds:.1f} s, the device confirmed MD5 {transfer.md5}"
+        row = ledger.raise_grade(row.id, Grade.ACCEPTED, proof, accepted_at=transfer.accepted_at)
+        return Sent(row, transfer.accepted_at, False, list(transfer.log))
+
+
+async def _recover(
+    settings: Settings, device: Device, artifact: Artifact, ledger: Ledger, row: Deployment
+) -> Deployment:
+    """Find out whether an attempt that was cut off before it could write had succeeded at the device.
+
+    The moment of acceptance is then known only to lie after the row's beginning, which is taken for it.
+    """
+    seen = await try_readings(settings, device) if artifact.stamp is not None else None
+    if seen is None or seen.stamp != artifact.stamp or not rebooted(seen, row.started_at):
+        return row
+    proof = f"the device already shows {artifact.stamp} after a reboot"
+    return ledger.raise_grade(row.id, Grade.ACCEPTED, proof, accepted_at=row.started_at)
+
+
+async def check_health(
+    settings: Settings,
+    device: Device,
+    artifact_id: str,
+    *,
+    accepted_at: datetime,
+    execution_id: str,
+    limits: HealthLimits | None = None,
+) -> tuple[Assessment, Readings | None]:
+    """Wait for the device to return, watch it for a health window, and raise the ledger's grade to what is proven.
+
+    Never raises for a bad device: the assessment says so.
+    """
+    artifact = ArtifactStore(settings.paths).get(artifact_id)
+    first = await _first_after_reboot(settings, device, accepted_at)
+    second = None
+    if first is not None and rebooted(first, accepted_at):
+        await asyncio.sleep(settings.timings.health_window)
+        second = await try_readings(settings, device)
+    assessment = assess(
+        accepted_at=accepted_at,
+        first=first,
+        second=second,
+        stamp=artifact.stamp,
+        limits=limits or HealthLimits(),
+    )
+    ledger = Ledger(settings.paths)
+    row = ledger.find(device.mac, artifact.id, execution_id)
+    if row is not None and row.grade < assessment.grade:
+        ledger.raise_grade(row.id, assessment.grade, "; ".join(assessment.evidence))
+    return assessment, second or first
+
+
+async def _first_after_reboot(settings: Settings, device: Device, accepted_at: datetime) -> Readings | None:
+    timings = settings.timings
+    deadline = accepted_at + timedelta(seconds=timings.reboot_deadline)
+    seen = None
+    while True:
+        seen = await try_readings(settings, device) or seen
+        if (seen is not None and rebooted(seen, accepted_at)) or datetime.now(UTC) >= deadline:
+            return seen
+        await asyncio.sleep(timings.reboot_poll)
+
+
+async def still_here(settings: Settings, device: Device) -> tuple[HealthStatus, Readings | None]:
+    """Tell whether a device that was not deployed to still answers."""
+    seen = await try_readings(settings, device)
+    return (HealthStatus.NOT_DEPLOYED if seen else HealthStatus.OFFLINE), seen
+
+
+def evidence_of(deployment: Deployment | None, more: Sequence[str] = ()) -> list[str]:
+    """Return a deployment's evidence and further lines."""
+    return [*(deployment.evidence if deployment else ()), *more]
+
+
+def _look_file(settings: Settings, execution_id: str) -> Path:
+    return settings.paths.devices / "snapshots" / f"{execution_id}.json"

@@ -1,0 +1,84 @@
+"""What must hold before an image is sent to a device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from k1nb.device import Device, Readings
+from k1nb.errors import ConsentError, DeviceNonsense, DeviceUnreachable, SampleRefused
+from k1nb.firmware import Artifact, Deployment, Grade, ImageFacts
+
+
+class Decision(StrEnum):
+    """What the pre-flight allows."""
+
+    DEPLOY = "deploy"
+    NO_OP = "no_op"
+    NEEDS_USB = "needs_usb"
+
+
+@dataclass(frozen=True, slots=True)
+class PreflightFacts:
+    """What was observed before a deployment; None where the device gave no answer."""
+
+    device: Device
+    artifact: Artifact
+    image: ImageFacts
+    proven_simulator: bool
+    readings: Readings | None
+    ota_answers: bool
+    current: Deployment | None
+    allow_production: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """The decision with its evidence."""
+
+    decision: Decision
+    evidence: list[str]
+
+
+def decide(facts: PreflightFacts) -> Preflight:
+    """Decide whether to deploy.
+
+    Raises SampleRefused, ConsentError, DeviceUnreachable or DeviceNonsense where the answer is no.
+    """
+    _refuse(facts)
+    readings = facts.readings
+    if readings is None:
+        raise DeviceUnreachable(
+            f"device {facts.device.label} does not answer", hint=f"k1nb device info {facts.device.name}"
+        )
+    if readings.mac != facts.device.mac:
+        raise DeviceNonsense(
+            f"{facts.device.label} answers with MAC {readings.mac}, the inventory says {facts.device.mac}",
+            hint="correct the address in the inventory: k1nb device list",
+        )
+    if _runs_already(facts, readings):
+        return Preflight(Decision.NO_OP, [f"already runs artifact {facts.artifact.id[:12]}, proven before"])
+    seen = [f"answers, up for {readings.uptime_seconds:.0f} s, {readings.fps:.1f} FPS"]
+    if not facts.ota_answers:
+        return Preflight(Decision.NEEDS_USB, [*seen, "its OTA service does not answer: only USB can flash it"])
+    return Preflight(Decision.DEPLOY, [*seen, "its OTA service answers"])
+
+
+def _refuse(facts: PreflightFacts) -> None:
+    if facts.image.is_sample and not facts.proven_simulator:
+        raise SampleRefused(
+            f"sample image {facts.artifact.id[:12]} is not sent to {facts.device.label}: it did not prove "
+            "itself a simulator",
+            hint="build real firmware for this device, or start its simulator with `k1nb up simulator`",
+        )
+    if facts.device.role == "production" and not facts.allow_production:
+        raise ConsentError(
+            f"{facts.device.label} is a production device", hint="set allow_production for this deployment"
+        )
+
+
+def _runs_already(facts: PreflightFacts, readings: Readings) -> bool:
+    current = facts.current
+    if current is None or current.artifact_id != facts.artifact.id or current.grade < Grade.HEALTHY:
+        return False
+    return facts.artifact.stamp is None or readings.stamp == facts.artifact.stamp

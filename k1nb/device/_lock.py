@@ -1,0 +1,75 @@
+"""The device's lock: whoever flashes holds it, in whichever process of this host."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from types import TracebackType
+from typing import Self
+
+from filelock import FileLock, Timeout
+
+from k1nb.device._inventory import Device
+from k1nb.errors import DeviceBusy
+from k1nb.paths import Paths, private
+from k1nb.timings import Timings
+
+_POLL = 0.05
+
+
+class FlashLock:
+    """A context manager, for `with` and for `async with`; raises DeviceBusy where another holds the device.
+
+    The second form does not stop the event loop while it waits. The lock falls with the process that holds it.
+    """
+
+    def __init__(self, paths: Paths, device: Device, timings: Timings) -> None:
+        self._device = device
+        self._patience = timings.device_lock
+        file = private(paths.devices) / f"{device.mac.replace(':', '')}.lock"
+        # The holder may be released from another thread than it was taken in: a notebook's portal, for one.
+        self._lock = FileLock(file, thread_local=False)
+
+    def __enter__(self) -> Self:
+        """Wait for the lock, and hold it."""
+        try:
+            self._lock.acquire(timeout=self._patience, poll_interval=_POLL)
+        except Timeout:
+            raise self._busy() from None
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let go."""
+        self._lock.release()
+
+    async def __aenter__(self) -> Self:
+        """Wait for the lock without stopping the event loop, and hold it."""
+        limit = time.monotonic() + self._patience
+        while True:
+            try:
+                self._lock.acquire(blocking=False)
+            except Timeout:
+                if time.monotonic() >= limit:
+                    raise self._busy() from None
+                await asyncio.sleep(_POLL)
+            else:
+                return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let go."""
+        self._lock.release()
+
+    def _busy(self) -> DeviceBusy:
+        return DeviceBusy(
+            f"another operation holds device {self._device.label}",
+            hint="wait until it ends: `k1nb executions list` shows what runs; never kill a worker during an OTA",
+        )
+
+
+def flash_lock(paths: Paths, device: Device, timings: Timings) -> FlashLock:
+    """Return the lock of a device, by MAC; it is taken on entering, and waited for at most `device_lock` seconds."""
+    return FlashLock(paths, device, timings)

@@ -1,0 +1,299 @@
+"""The OTA transfer over real sockets: one UDP socket, one listening TCP socket, the protocol between them."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from k1nb.device import _espota as espota
+from k1nb.device._inventory import Device
+from k1nb.device._proof import prove_simulator, resolve
+from k1nb.errors import ImageError, OtaError, SampleRefused
+from k1nb.firmware import MAX_IMAGE_SIZE, MIN_IMAGE_SIZE, ImageFacts, read_image
+from k1nb.paths import Paths
+from k1nb.timings import Timings
+
+_READ = 4096
+_LONGEST_LOG = 200
+_Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """A transfer that the device ended with its OK. Whether the image runs, only the device shows."""
+
+    size: int
+    md5: str
+    seconds: float
+    accepted_at: datetime
+    log: list[str]
+    """What happened, one line each, with seconds since the start."""
+
+
+async def send_image(
+    device: Device,
+    image: bytes,
+    *,
+    paths: Paths,
+    timings: Timings,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Transfer:
+    """Send an image to a device by OTA; `on_progress` gets the bytes sent and the size.
+
+    Raises ImageError for what is no image of this chip, SampleRefused for a sample image unless the device proves
+    that it is a simulator of this host (before anything else is sent), DeviceUnreachable for an unknown host name,
+    and OtaError with the stage reached and the log. The caller holds the device's flash_lock.
+    """
+    facts = _checked(image)
+    if facts.is_sample and device.kind != "simulator":
+        raise _sample_refused(device, "it is a device, not a simulator")
+    # Resolved once, so that the proof and the image go to the same place.
+    place = replace(device, address=await resolve(device))
+    if facts.is_sample and not await prove_simulator(place, paths, timings):
+        raise _sample_refused(device, "it did not prove that it is a simulator of this host")
+    session = _Session(place, image, timings, on_progress)
+    try:
+        async with asyncio.timeout(timings.ota_deadline):
+            await session.run()
+    except TimeoutError:
+        raise session.error(f"the transfer took longer than {timings.ota_deadline:g} s") from None
+    finally:
+        session.close()
+    return Transfer(
+        size=len(image),
+        md5=facts.md5,
+        seconds=round(session.seconds, 3),
+        accepted_at=datetime.now(UTC),
+        log=session.log,
+    )
+
+
+async def ota_answers(device: Device, timings: Timings, tries: int = 3) -> bool:
+    """Tell whether the device answers an OTA invitation, and leave it idle; DeviceUnreachable for an unknown name.
+
+    The invitation is for 0 bytes: the device says OK to it, finds nothing to fetch, and never connects.
+    """
+    answers: asyncio.Queue[_Connection | bytes] = asyncio.Queue()
+    nothing = hashlib.md5(b"", usedforsecurity=False).hexdigest()
+    remote = (await resolve(device), device.ota_port)
+    try:
+        udp, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: _Answers(answers), remote_addr=remote
+        )
+    except OSError:
+        return False
+    try:
+        with socket.socket() as held:
+            # Bound, never listening: should the device connect nevertheless, it is refused.
+            held.bind((udp.get_extra_info("sockname")[0], 0))
+            invitation = espota.invitation(held.getsockname()[1], 0, nothing)
+            for _ in range(tries):
+                udp.sendto(invitation)
+                if await _greeting(answers, timings.ota_invitation):
+                    return True
+    finally:
+        udp.close()
+    return False
+
+
+async def _greeting(answers: asyncio.Queue[_Connection | bytes], patience: float) -> bool:
+    try:
+        async with asyncio.timeout(patience):
+            while True:
+                answer = await answers.get()
+                if isinstance(answer, bytes) and answer.strip().startswith((b"OK", b"AUTH ")):
+                    return True
+    except TimeoutError:
+        return False
+
+
+class _Answers(asyncio.DatagramProtocol):
+    """Puts what the device sends by UDP into a queue; keeps the last error that the network reported."""
+
+    def __init__(self, queue: asyncio.Queue[_Connection | bytes]) -> None:
+        self._queue = queue
+        self.error: OSError | None = None
+
+    def datagram_received(self, data: bytes, addr: object) -> None:  # noqa: ARG002 - the socket is connected
+        self._queue.put_nowait(data)
+
+    def error_received(self, exc: Exception) -> None:
+        self.error = exc if isinstance(exc, OSError) else None
+
+
+class _Session:
+    """One transfer: its sockets, its protocol, its log."""
+
+    def __init__(
+        self, device: Device, image: bytes, timings: Timings, on_progress: Callable[[int, int], None] | None
+    ) -> None:
+        self._device = device
+        self._image = image
+        self._timings = timings
+        self._on_progress = on_progress
+        self._happenings: asyncio.Queue[_Connection | bytes] = asyncio.Queue()
+        self._answers = _Answers(self._happenings)
+        self._udp: asyncio.DatagramTransport | None = None
+        self._server: asyncio.Server | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._sender: espota.Sender | None = None
+        self._started = time.monotonic()
+        self.log: list[str] = []
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._started
+
+    async def run(self) -> None:
+        """Bring the image to the device; returns when the device said OK, raises OtaError otherwise."""
+        try:
+            sender, udp = await self._open()
+        except OSError as error:
+            raise self.error(f"the device cannot be invited: {error.strerror or error}") from error
+        reader, writer = await self._meet(sender, udp)
+        self._writer = writer
+        udp.close()
+        self._note(f"the device connected from {writer.get_extra_info('peername')[0]}")
+        await self._transfer(sender, reader, writer)
+
+    def close(self) -> None:
+        """Close every socket at once; what matters has been answered, or is lost anyway."""
+        if self._udp is not None:
+            self._udp.abort()
+        if self._writer is not None:
+            self._writer.transport.abort()
+        if self._server is not None:
+            self._server.close()
+        while not self._happenings.empty():
+            late = self._happenings.get_nowait()
+            if not isinstance(late, bytes):
+                late[1].transport.abort()
+
+    def error(self, text: str, *, stage: str | None = None, final: bool = False) -> OtaError:
+        """Return the OtaError for this session, with its log."""
+        self._note(text)
+        state = self._sender.state if self._sender else espota.State.NEW
+        stage = stage or espota.STAGES.get(state, "result")
+        return OtaError(
+            f"OTA to device {self._device.label} failed at the {stage}: {text}",
+            stage=stage,
+            final=final,
+            hint=_hint(stage, self._device),
+            log=tuple(self.log),
+        )
+
+    async def _open(self) -> tuple[espota.Sender, asyncio.DatagramTransport]:
+        """Open the UDP socket, and listen on the local address that routes to the device, before inviting it."""
+        loop = asyncio.get_running_loop()
+        remote = (self._device.address, self._device.ota_port)
+        self._udp, _ = await loop.create_datagram_endpoint(lambda: self._answers, remote_addr=remote)
+        local = self._udp.get_extra_info("sockname")[0]
+        self._server = await asyncio.start_server(self._arrived, host=local, port=0, family=socket.AF_INET)
+        port = self._server.sockets[0].getsockname()[1]
+        self._sender = espota.Sender(self._image, port)
+        self._note(f"listening on {local}:{port}, inviting {remote[0]}:{remote[1]} to {len(self._image)} bytes")
+        return self._sender, self._udp
+
+    def _arrived(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer = writer.get_extra_info("peername")
+        if peer is None or peer[0] != self._device.address or self._writer is not None:
+            writer.transport.abort()
+            self._note(f"turned away a connection from {peer}")
+        else:
+            self._happenings.put_nowait((reader, writer))
+
+    async def _meet(self, sender: espota.Sender, udp: asyncio.DatagramTransport) -> _Connection:
+        """Invite the device, again and again with the same words, until it connects."""
+        for _ in range(espota.INVITATIONS):
+            udp.sendto(sender.invite())
+            if connection := await self._answer(sender):
+                sender.connected()
+                return connection
+            if sender.state is espota.State.WELCOMED:
+                break
+        failed = sender.silence()
+        refused = f" ({self._answers.error.strerror})" if self._answers.error else ""
+        raise self.error(failed.text + refused, stage=failed.stage)
+
+    async def _answer(self, sender: espota.Sender) -> _Connection | None:
+        """Wait for the device's connection; longer once it has said OK."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._timings.ota_invitation) as limit:
+                while isinstance(happening := await self._happenings.get(), bytes):
+                    event = sender.receive_datagram(happening)
+                    if isinstance(event, espota.Failed):
+                        raise self.error(event.text, stage=event.stage, final=event.final)
+                    self._note(f"datagram: {happening[:80]!r}")
+                    if isinstance(event, espota.Welcome):
+                        limit.reschedule(loop.time() + self._timings.ota_connect)
+                return happening
+        except TimeoutError:
+            return None
+
+    async def _transfer(
+        self, sender: espota.Sender, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Send chunk after chunk, each after the answer to the one before, then wait for the result."""
+        while True:
+            for event in await self._step(sender, reader, writer):
+                if isinstance(event, espota.Failed):
+                    raise self.error(event.text, stage=event.stage, final=event.final)
+                if isinstance(event, espota.Accepted):
+                    self._note(f"the device said OK to {sender.sent} bytes")
+                    return
+                if self._on_progress is not None:
+                    self._on_progress(sender.sent, len(self._image))
+
+    async def _step(
+        self, sender: espota.Sender, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> list[espota.Event]:
+        chunk = sender.next_chunk()
+        finishing = sender.state is espota.State.FINISHING
+        try:
+            async with asyncio.timeout(self._timings.ota_result if finishing else self._timings.ota_acknowledge):
+                if chunk is not None:
+                    writer.write(chunk)
+                    await writer.drain()
+                data = await reader.read(_READ)
+        except TimeoutError:
+            return [sender.silence()]
+        except OSError as error:
+            self._note(f"connection: {error.strerror or error}")
+            data = b""
+        return sender.receive(data)
+
+    def _note(self, text: str) -> None:
+        if len(self.log) < _LONGEST_LOG:
+            self.log.append(f"{self.seconds:8.3f} s  {text}")
+
+
+def _checked(image: bytes) -> ImageFacts:
+    facts = read_image(image)
+    if not MIN_IMAGE_SIZE <= len(image) <= MAX_IMAGE_SIZE:
+        raise ImageError(
+            f"an image of {len(image)} bytes is not sent: a K1 takes {MIN_IMAGE_SIZE} to {MAX_IMAGE_SIZE}",
+            hint="the device would answer nothing to a larger one, and may restart on a tiny one",
+        )
+    return facts
+
+
+def _sample_refused(device: Device, why: str) -> SampleRefused:
+    return SampleRefused(
+        f"the sample firmware was not sent to {device.label}: {why}",
+        hint="sample images run on simulators only; build an image of the K1 firmware for a device",
+    )
+
+
+def _hint(stage: str, device: Device) -> str:
+    if stage == "invitation":
+        return device.retry_hint
+    if stage == "connect":
+        return "let the device reach this host: its firewall, NAT or container must let TCP in from the device"
+    return "the device keeps its old firmware unless it said OK; look at it, then deploy again"

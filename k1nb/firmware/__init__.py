@@ -1,0 +1,65 @@
+"""Firmware: images, builds, stored artifacts, and the ledger of what went onto which device."""
+
+from k1nb.firmware._artifacts import Artifact, ArtifactStore
+from k1nb.firmware._build import Build, build_commit, build_folder, clean_build_folder, remove_build_folder
+from k1nb.firmware._build_log import Usage, count_warnings, read_usage
+from k1nb.firmware._checks import checks
+from k1nb.firmware._gate import Limits, gate
+from k1nb.firmware._image import (
+    CHIP_ESP32S3,
+    MAX_IMAGE_SIZE,
+    MIN_IMAGE_SIZE,
+    SAMPLE_PROJECT,
+    AppDescriptor,
+    ImageFacts,
+    SampleFacts,
+    SampleHealth,
+    SamplePattern,
+    Segment,
+    read_image,
+    stamp_of,
+)
+from k1nb.firmware._ledger import Deployment, Grade, Ledger, Outcome
+from k1nb.firmware._left_over import end_left_over_builds
+from k1nb.firmware._repository import Commit, Repository, repositories, repository, resolve_commit
+from k1nb.firmware._sample import commit_change, ensure_sample_repository
+
+__all__ = [
+    "CHIP_ESP32S3",
+    "MAX_IMAGE_SIZE",
+    "MIN_IMAGE_SIZE",
+    "SAMPLE_PROJECT",
+    "AppDescriptor",
+    "Artifact",
+    "ArtifactStore",
+    "Build",
+    "Commit",
+    "Deployment",
+    "Grade",
+    "ImageFacts",
+    "Ledger",
+    "Limits",
+    "Outcome",
+    "Repository",
+    "SampleFacts",
+    "SampleHealth",
+    "SamplePattern",
+    "Segment",
+    "Usage",
+    "build_commit",
+    "build_folder",
+    "checks",
+    "clean_build_folder",
+    "commit_change",
+    "count_warnings",
+    "end_left_over_builds",
+    "ensure_sample_repository",
+    "gate",
+    "read_image",
+    "read_usage",
+    "remove_build_folder",
+    "repositories",
+    "repository",
+    "resolve_commit",
+    "stamp_of",
+]

@@ -1,0 +1,54 @@
+"""Records: every run of a notebook leaves its checks, its verdict and the executed notebook."""
+
+from typing import TYPE_CHECKING, Any
+
+from k1nb.records._archive import Archive
+from k1nb.records._facts import children_of, devices_meant, executions_since, not_configured, readings_of
+from k1nb.records._importing import import_notebook
+from k1nb.records._notebook import find_notebook, shipped
+from k1nb.records._parameters import Parameter
+from k1nb.records._record import Manifest, Record
+from k1nb.records._run import MIME, Run, connect
+from k1nb.records._runner import Progress, run_notebook
+from k1nb.records._table import badge, checks_html, checks_text, table_html, tally, worst_first
+
+if TYPE_CHECKING:
+    from k1nb.records._engine import Engine
+
+__all__ = [
+    "MIME",
+    "Archive",
+    "Engine",
+    "Manifest",
+    "Parameter",
+    "Progress",
+    "Record",
+    "Run",
+    "badge",
+    "checks_html",
+    "checks_text",
+    "children_of",
+    "connect",
+    "devices_meant",
+    "executions_since",
+    "find_notebook",
+    "import_notebook",
+    "not_configured",
+    "readings_of",
+    "run_notebook",
+    "shipped",
+    "table_html",
+    "tally",
+    "worst_first",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the engine when it is asked for: papermill takes its time to import."""
+    if name != "Engine":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import papermill.engines  # noqa: F401 - first, for it loads this engine as an entry point while it is imported
+
+    from k1nb.records._engine import Engine
+
+    return Engine

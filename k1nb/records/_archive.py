@@ -1,0 +1,80 @@
+"""The archive: what is kept of every run."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from k1nb.checks import Verdict
+from k1nb.errors import RecordError, UnknownName
+from k1nb.paths import Paths
+from k1nb.records._record import Manifest, Record, read_manifest
+
+LOST = "its process ended before it concluded"
+
+
+class Archive:
+    """The records of one installation, to be looked at; `Staging` is what writes them."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
+
+    def list(self) -> list[Record]:
+        """Return every run, newest first: concluded, interrupted, and running ones."""
+        return sorted(self._all(), key=lambda record: (record.started_at, record.id), reverse=True)
+
+    def get(self, key: str) -> Record:
+        """Return a run by its id or an unambiguous beginning or end of it; raises UnknownName."""
+        found = [r for r in self._all() if key and (r.id.startswith(key) or r.id.endswith(key))]
+        exact = [r for r in found if r.id == key] or found
+        if len(exact) == 1:
+            return exact[0]
+        if exact:
+            raise UnknownName(
+                f"{key!r} names {len(exact)} records", hint=f"give more of it, e.g. {max(exact, key=lambda r: r.id).id}"
+            )
+        raise UnknownName(f"there is no record {key!r}", hint="k1nb records list")
+
+    def _all(self) -> Iterator[Record]:
+        for folder in folders(self._paths.staging):
+            manifest = record_in(folder).manifest
+            running = alive(manifest)
+            yield Record(manifest if running else broken(manifest, manifest.reason or LOST), folder, running=running)
+        for folder in folders(self._paths.records):
+            yield record_in(folder)
+
+
+def folders(parent: Path) -> list[Path]:
+    """Return the records' folders below one; what is being made or staged is hidden by a dot."""
+    try:
+        return sorted(f for f in parent.iterdir() if f.is_dir() and not f.name.startswith("."))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def record_in(folder: Path) -> Record:
+    """Read a record; one whose manifest is damaged is shown as UNKNOWN rather than left out."""
+    try:
+        return Record(read_manifest(folder), folder)
+    except RecordError as error:
+        when = datetime.fromtimestamp(folder.stat().st_mtime, UTC)
+        manifest = Manifest.model_construct(
+            run=folder.name, notebook="", verdict=Verdict.UNKNOWN, reason=error.message, started_at=when
+        )
+        return Record(manifest, folder)
+
+
+def broken(manifest: Manifest, reason: str) -> Manifest:
+    """Return a manifest with what broke its run; a verdict that would pass is taken back for it."""
+    if reason and manifest.verdict.passes():
+        manifest = manifest.changed(verdict=Verdict.INTERRUPTED)
+    return manifest.changed(reason=reason or manifest.reason)
+
+
+def alive(manifest: Manifest) -> bool:
+    """Tell whether a staged run may still conclude; of another machine's processes nothing is known here."""
+    if manifest.process is None:
+        return False
+    return manifest.host != platform.node() or manifest.process.alive

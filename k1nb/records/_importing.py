@@ -1,0 +1,109 @@
+"""Executed notebooks that come from elsewhere join their record."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from k1nb.checks import Verdict
+from k1nb.config import Settings
+from k1nb.errors import RecordError, UnknownName
+from k1nb.records._archive import Archive
+from k1nb.records._notebook import outputs, read_notebook
+from k1nb.records._record import Manifest, Record, id_of_bytes
+from k1nb.records._run import MIME
+from k1nb.records._staging import Staging, redacted_notebook
+
+NEVER = "the notebook never concluded"
+
+
+def import_notebook(settings: Settings, file: Path) -> Record:
+    """Add an executed notebook to its run's record, redacted; make the record where there is none.
+
+    The run's manifest is found in the notebook's outputs. A notebook that never concluded becomes INTERRUPTED.
+    The same notebook may be imported again. Raises StorageError or RecordError.
+    """
+    executed = read_notebook(file)
+    staging = Staging(settings)
+    manifest = carried(executed) or _nameless(file, executed)
+    if manifest.verdict is Verdict.INTERRUPTED:
+        manifest = manifest.changed(reason=manifest.reason or NEVER)
+    staging.sweep()
+    try:
+        record = Archive(settings.paths).get(manifest.run)
+    except UnknownName:
+        return staging.adopt(manifest, executed)
+    return _join(settings, staging, record, manifest, executed)
+
+
+def _join(settings: Settings, staging: Staging, record: Record, manifest: Manifest, executed: Any) -> Record:
+    if record.running:
+        raise RecordError(f"run {record.id} is still under way", hint="save and import its notebook when it has ended")
+    if manifest.verdict is not record.verdict:
+        raise RecordError(
+            f"the notebook says {manifest.verdict} of run {record.id}, its record says {record.verdict}",
+            hint="save the notebook again after its last cell has run; otherwise the record is right",
+        )
+    if record.executed is None:
+        return staging.join(record, executed)
+    if _work(read_notebook(record.executed)) != _work(redacted_notebook(executed, settings.redact)):
+        raise RecordError(
+            f"record {record.id} already holds another executed notebook", hint=f"compare with {record.executed}"
+        )
+    return record
+
+
+def _work(notebook: Any) -> list[tuple[str, Any]]:
+    """Return what makes two executed notebooks the same: code and its outputs, not what tools note around them."""
+    return [(c.source, c.get("outputs", [])) for c in notebook.cells if c.cell_type == "code"]
+
+
+def carried(executed: Any) -> Manifest | None:
+    """Return the manifest that an executed notebook carries: that of its newest run, concluded if it did.
+
+    Raises RecordError where what it carries is no manifest, or a verdict that does not follow from its checks.
+    """
+    found = [_manifest(output["data"][MIME]) for output in outputs(executed) if MIME in output.get("data", {})]
+    return max(found, key=lambda m: (m.started_at, m.verdict is not Verdict.INTERRUPTED), default=None)
+
+
+def _manifest(data: Any) -> Manifest:
+    try:
+        manifest = Manifest.model_validate(data)
+    except ValidationError as error:
+        words = f"{error.errors()[0]['loc']}: {error.errors()[0]['msg']}"
+        raise RecordError(
+            f"the notebook carries no valid manifest: {words}", hint="import the file as it was saved"
+        ) from None
+    if not manifest.honest:
+        raise RecordError(
+            f"the notebook says {manifest.verdict} of run {manifest.run}, but its checks add up to something else",
+            hint="import the file as it was saved",
+        )
+    return manifest
+
+
+def _nameless(file: Path, executed: Any) -> Manifest:
+    """Describe a notebook that broke before it connected, from what papermill noted in it."""
+    noted = executed.metadata.get("papermill", {})
+    started = _time(noted.get("start_time")) or datetime.fromtimestamp(file.stat().st_mtime, UTC)
+    name = Path(noted.get("input_path") or file).stem
+    parameters = noted.get("parameters") or {}
+    return Manifest(
+        run=id_of_bytes(name, started, file.read_bytes()),
+        notebook=name,
+        started_at=started,
+        ended_at=_time(noted.get("end_time")),
+        parameters=dict(parameters) if isinstance(parameters, dict) else {},
+    )
+
+
+def _time(text: Any) -> datetime | None:
+    try:
+        when = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    return when if when.tzinfo else when.replace(tzinfo=UTC)

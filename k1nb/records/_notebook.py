@@ -1,0 +1,106 @@
+"""Notebooks as files: where they are, what they hold, how they are written."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from k1nb.errors import RecordError, StorageError, UnknownName
+from k1nb.paths import share
+
+SUFFIX = ".ipynb"
+PARAMETERS = "parameters"
+"""Tag of the cell that declares the parameters."""
+INJECTED = "injected-parameters"
+"""Tag of the cell into which papermill writes the values it was given."""
+
+
+def shipped() -> dict[str, Path]:
+    """Return the notebooks that come with k1nb, by name."""
+    return {file.stem: file for file in sorted(share("notebooks").glob(f"*{SUFFIX}"))}
+
+
+def find_notebook(notebook: str) -> Path:
+    """Return the file of a shipped notebook, or of one of the operator's own where a path is given.
+
+    Raises UnknownName that lists the shipped ones.
+    """
+    known = shipped()
+    name = notebook.removesuffix(SUFFIX)
+    if name in known:
+        return known[name]
+    own = Path(notebook).expanduser()
+    if own.suffix == SUFFIX and own.is_file():
+        return own.absolute()
+    raise UnknownName(
+        f"there is no notebook {notebook!r}", hint=f"known are {', '.join(known)}; or give the path of a file"
+    )
+
+
+def read_notebook(file: Path) -> Any:
+    """Return the notebook in `file` as a NotebookNode of format 4.
+
+    Raises StorageError where the file cannot be read and RecordError where it is no notebook.
+    """
+    import nbformat
+
+    text = _text(file)
+    try:
+        with warnings.catch_warnings(action="ignore"):  # nbformat warns of cell ids that it has mended
+            notebook = nbformat.reads(text, as_version=4)
+            nbformat.validate(notebook)
+    except Exception:  # noqa: BLE001 - nbformat lets KeyError, AttributeError and its own errors out for bad JSON
+        raise _no_notebook(file) from None
+    return notebook
+
+
+def read_template(file: Path) -> Any:
+    """Return the cells of a notebook that is to be run, read without nbformat: its import takes a second and more.
+
+    Raises StorageError where the file cannot be read and RecordError where it is no notebook.
+    """
+    text = _text(file)
+    try:
+        cells = json.loads(text)["cells"]
+        return {"cells": [{"metadata": dict(c["metadata"]), "source": "".join(c["source"])} for c in cells]}
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise _no_notebook(file) from None
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"cannot read {file}: {error.strerror or error}", hint="give the notebook's path") from None
+    except UnicodeDecodeError:
+        raise _no_notebook(file) from None
+
+
+def _no_notebook(file: Path) -> RecordError:
+    return RecordError(f"{file} is no Jupyter notebook", hint="give a file that Jupyter or papermill has written")
+
+
+def canonical(notebook: Any) -> str:
+    """Return a notebook's text in the one form that is kept: sorted keys, indent 1, newline at the end."""
+    import nbformat
+
+    text = nbformat.writes(notebook)
+    return json.dumps(json.loads(text), sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+
+
+def tagged(notebook: Any, tag: str) -> str | None:
+    """Return the source of the first cell with this tag, or None."""
+    for cell in notebook["cells"]:
+        if tag in cell["metadata"].get("tags", ()):
+            return "".join(cell["source"])
+    return None
+
+
+def outputs(notebook: Any) -> Iterator[Any]:
+    """Yield every output of every code cell."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            yield from cell.get("outputs", ())

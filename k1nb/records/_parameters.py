@@ -1,0 +1,138 @@
+"""Parameters of notebooks: declared in a cell as `name: type = default  # help`, checked wherever they come from."""
+
+from __future__ import annotations
+
+import ast
+import io
+import tokenize
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from k1nb.errors import ParameterError
+
+Value = str | int | float | bool
+
+TYPES: dict[str, type[Value]] = {"str": str, "int": int, "float": float, "bool": bool}
+_WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One declared parameter."""
+
+    name: str
+    type: type[Value]
+    default: Value
+    help: str = ""
+
+
+def declared(source: str) -> dict[str, Parameter]:
+    """Return the parameters that a parameters cell declares, by name.
+
+    Raises ParameterError where a line is anything but `name: type = default  # help`.
+    """
+    try:
+        statements = ast.parse(source).body
+    except SyntaxError as error:
+        raise ParameterError(f"the parameters cell does not parse: {error.msg}", hint="mend the cell") from None
+    help_of = _comments(source)
+    found = [_parameter(statement, help_of) for statement in statements]
+    return {parameter.name: parameter for parameter in found}
+
+
+def _comments(source: str) -> dict[int, str]:
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    return {t.start[0]: t.string.lstrip("# ") for t in tokens if t.type == tokenize.COMMENT}
+
+
+def _parameter(statement: ast.stmt, help_of: Mapping[int, str]) -> Parameter:
+    match statement:
+        case ast.AnnAssign(ast.Name(name), ast.Name(annotation), value) if annotation in TYPES and value is not None:
+            wanted = TYPES[annotation]
+        case _:
+            raise ParameterError(
+                f"the parameters cell holds {ast.unparse(statement)!r}",
+                hint=f"write `name: type = default  # help` with one of {', '.join(TYPES)}",
+            )
+    try:
+        default = ast.literal_eval(value)
+    except ValueError:
+        raise ParameterError(f"the default of {name} is no literal", hint="write the value itself") from None
+    parameter = Parameter(name, wanted, "", help_of.get(statement.end_lineno or statement.lineno, ""))
+    return Parameter(name, wanted, checked(parameter, default), parameter.help)
+
+
+def checked(parameter: Parameter, value: Any) -> Value:
+    """Return a Python value as the declared type, or raise ParameterError; nothing but int to float is converted."""
+    if parameter.type is float and type(value) is int:
+        return float(value)
+    if type(value) is parameter.type:
+        return value
+    raise ParameterError(
+        f"parameter {parameter.name} is declared {parameter.type.__name__}, but was given {value!r}, "
+        f"which is {type(value).__name__}",
+        hint=_hint(parameter, value),
+    )
+
+
+def _hint(parameter: Parameter, value: Any) -> str:
+    if parameter.type is str and isinstance(value, bool | int | float):
+        return f"papermill's -p turns text that looks like a number into one: use -r {parameter.name} TEXT"
+    if isinstance(value, str):
+        return f"papermill's -r gives text: use -p {parameter.name} VALUE"
+    return f"give a value of type {parameter.type.__name__}"
+
+
+def converted(parameter: Parameter, text: str) -> Value:
+    """Return text from a command line as the declared type, or raise ParameterError."""
+    if parameter.type is str:
+        return text
+    try:
+        return _WORDS[text.lower()] if parameter.type is bool else parameter.type(text)
+    except (KeyError, ValueError):
+        wanted = "true or false" if parameter.type is bool else parameter.type.__name__
+        raise ParameterError(
+            f"parameter {parameter.name} wants {wanted}, not {text!r}",
+            hint=f"-p {parameter.name}={str(parameter.default).lower()}",
+        ) from None
+
+
+def refuse_unknown(known: Mapping[str, Parameter], names: Iterable[str]) -> None:
+    """Raise ParameterError for the first name that is not declared, with the nearest one that is."""
+    for name in names:
+        if name in known:
+            continue
+        near = get_close_matches(name, known, n=1)
+        every = f"known are {', '.join(known)}" if known else "the notebook has no parameters"
+        raise ParameterError(
+            f"the notebook has no parameter {name!r}", hint=f"did you mean {near[0]}? {every}" if near else every
+        )
+
+
+def assigned(source: str) -> list[str]:
+    """Return the names that a cell assigns to, in order; none where it does not parse."""
+    try:
+        statements = ast.parse(source).body
+    except SyntaxError:
+        return []
+    targets = [t for s in statements if isinstance(s, ast.Assign) for t in s.targets]
+    targets += [s.target for s in statements if isinstance(s, ast.AnnAssign)]
+    return [t.id for t in targets if isinstance(t, ast.Name)]
+
+
+def from_namespace(known: Mapping[str, Parameter], namespace: Mapping[str, Any]) -> dict[str, Value]:
+    """Return the values that a kernel's namespace holds for the declared parameters, checked."""
+    missing = [name for name in known if name not in namespace]
+    if missing:
+        raise ParameterError(
+            f"parameter {missing[0]} has no value", hint="run the notebook's parameters cell before its connect cell"
+        )
+    return {name: checked(parameter, namespace[name]) for name, parameter in known.items()}
+
+
+def from_text(known: Mapping[str, Parameter], texts: Mapping[str, str]) -> dict[str, Value]:
+    """Return the values that a command line gives, each as its declared type."""
+    refuse_unknown(known, texts)
+    return {name: converted(known[name], text) for name, text in texts.items()}

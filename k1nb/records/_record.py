@@ -1,0 +1,211 @@
+"""A record: one run's manifest and the files beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import re
+import secrets
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import psutil
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from k1nb import __version__
+from k1nb.checks import Check, Verdict, verdict
+from k1nb.errors import RecordError
+from k1nb.paths import write_text
+from k1nb.records._redaction import scrub
+from k1nb.secrets import Redactor
+
+MANIFEST = "manifest.json"
+NOTEBOOK = "notebook.ipynb"
+FORMAT: Literal[1] = 1
+
+# A run's id becomes a folder's name, also when it comes out of an imported file.
+RunId = Annotated[str, Field(pattern=r"^[0-9]{8}-[0-9]{6}-[A-Za-z0-9_-]{1,80}$")]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$")]
+_FREE_TEXT = ("reason", "parameters", "checks", "executions", "artifacts", "versions", "host", "user")
+
+
+class Process(BaseModel):
+    """The process that a staged run lives in."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pid: int
+    started: float
+    """Unix time; a pid alone comes back."""
+
+    @classmethod
+    def own(cls) -> Self:
+        """Return the process that calls."""
+        process = psutil.Process()
+        return cls(pid=process.pid, started=process.create_time())
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether this very process still runs on this machine."""
+        try:
+            process = psutil.Process(self.pid)
+            return abs(process.create_time() - self.started) < 1 and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.Error:
+            return False
+
+
+def _versions() -> dict[str, str]:
+    return {"k1nb": __version__, "python": platform.python_version(), "platform": sys.platform}
+
+
+class Manifest(BaseModel):
+    """What is known of a run: its verdict, what the verdict rests on, and the sums of its files."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = FORMAT
+    run: RunId
+    notebook: str
+    verdict: Verdict = Verdict.INTERRUPTED
+    reason: str = ""
+    """Why a run did not conclude, or what broke after it had."""
+    started_at: AwareDatetime
+    ended_at: AwareDatetime | None = None
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    checks: tuple[Check, ...] = ()
+    executions: tuple[str, ...] = ()
+    """Executions on the workflow server that the run started or looked at."""
+    artifacts: tuple[str, ...] = ()
+    versions: dict[str, str] = Field(default_factory=_versions)
+    host: str = Field(default_factory=platform.node)
+    user: str = Field(default_factory=lambda: psutil.Process().username())
+    process: Process | None = None
+    """Set while the run is staged."""
+    files: dict[FileName, str] = Field(default_factory=dict)
+    """SHA-256 of every other file of the record, by name."""
+
+    @property
+    def honest(self) -> bool:
+        """Tell whether the verdict follows from the checks."""
+        return self.verdict is Verdict.INTERRUPTED or self.verdict is verdict(self.checks)
+
+    @property
+    def passes(self) -> bool:
+        """Tell whether the run ends with exit code 0; its parameter `strict` refuses WARN."""
+        return self.verdict.passes(strict=self.parameters.get("strict") is True)
+
+    def redacted(self, redact: Redactor) -> Manifest:
+        """Return the manifest with every secret masked in what people and servers wrote into it."""
+        data = self.model_dump(mode="json")
+        return Manifest.model_validate(data | {name: scrub(data[name], redact) for name in _FREE_TEXT})
+
+    def changed(self, **changes: Any) -> Manifest:
+        """Return a copy with these fields set."""
+        return self.model_copy(update=changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One run as it is kept; see `Manifest` for the meaning of the fields."""
+
+    manifest: Manifest
+    folder: Path
+    running: bool = False
+    """The run has not concluded, and its process is alive."""
+
+    @property
+    def id(self) -> str:
+        """The run's identifier."""
+        return self.manifest.run
+
+    @property
+    def notebook(self) -> str:
+        """Name of the notebook that was run."""
+        return self.manifest.notebook
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the run adds up to."""
+        return self.manifest.verdict
+
+    @property
+    def reason(self) -> str:
+        """Why the run did not conclude."""
+        return self.manifest.reason
+
+    @property
+    def passes(self) -> bool:
+        """Tell whether the run ends with exit code 0."""
+        return self.manifest.passes
+
+    @property
+    def started_at(self) -> datetime:
+        """When the run began."""
+        return self.manifest.started_at
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When the run concluded or broke."""
+        return self.manifest.ended_at
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """The run's checks in the order they were made."""
+        return self.manifest.checks
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """The values the notebook was given."""
+        return self.manifest.parameters
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """SHA-256 of the record's files, by name."""
+        return self.manifest.files
+
+    @property
+    def executed(self) -> Path | None:
+        """The executed notebook, once it has joined the record."""
+        return self.folder / NOTEBOOK if NOTEBOOK in self.files else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the record as JSON-able data."""
+        data = self.manifest.model_dump(mode="json", exclude={"process"})
+        return data | {"folder": str(self.folder), "running": self.running}
+
+
+def new_id(notebook: str, *, now: datetime | None = None) -> str:
+    """Name a new run by its time (UTC), its notebook and six random digits; names sort by time."""
+    return f"{now or datetime.now(UTC):%Y%m%d-%H%M%S}-{_plain(notebook)}-{secrets.token_hex(3)}"
+
+
+def id_of_bytes(notebook: str, when: datetime, data: bytes) -> str:
+    """Name a run that named itself nowhere, by its bytes: the same bytes are the same run."""
+    return f"{when.astimezone(UTC):%Y%m%d-%H%M%S}-{_plain(notebook)}-{hashlib.sha256(data).hexdigest()[:6]}"
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_]+", "_", name)[:60] or "notebook"
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write a manifest into its record's folder, whole."""
+    data = manifest.model_dump(mode="json", exclude={"process"} if manifest.process is None else None)
+    write_text(folder / MANIFEST, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Return the manifest of a record's folder; raises RecordError where it is missing or damaged."""
+    file = folder / MANIFEST
+    try:
+        return Manifest.model_validate_json(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ValidationError) as error:
+        raise RecordError(
+            f"{file} cannot be read: {str(error).splitlines()[0]}",
+            hint="restore it from a backup; what its run found is not known",
+        ) from error

@@ -1,0 +1,158 @@
+"""A run as its notebook sees it: connect, add checks, conclude."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from k1nb.checks import Check, Verdict, verdict
+from k1nb.config import Settings, load
+from k1nb.errors import ParameterError, RecordError, VerdictNotPassed
+from k1nb.records._notebook import PARAMETERS, find_notebook, read_template, tagged
+from k1nb.records._parameters import Parameter, Value, assigned, declared, from_namespace, refuse_unknown
+from k1nb.records._record import Manifest, Record
+from k1nb.records._staging import Staging
+from k1nb.records._table import tally, verdict_html, verdict_text, worst_first
+
+MIME = "application/vnd.k1nb.run+json"
+"""Type of the output in which an executed notebook carries its run's manifest."""
+_PAPERMILL = "# Parameters\n"
+
+
+class Run:
+    """One execution of a notebook, INTERRUPTED until it concludes."""
+
+    def __init__(self, settings: Settings, staging: Staging, record: Record, *, managed: bool) -> None:
+        self.settings = settings
+        self._staging = staging
+        self._record = record
+        self._managed = managed  # a runner outside this kernel adds the executed notebook and moves the record in
+        self._concluded = False
+
+    def __repr__(self) -> str:
+        """Name the run."""
+        return f"<Run {self.id}>"
+
+    @property
+    def id(self) -> str:
+        """The run's identifier, and the name of its record."""
+        return self._record.id
+
+    @property
+    def notebook(self) -> str:
+        """Name of the notebook."""
+        return self._record.notebook
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters' values, as validated."""
+        return dict(self._record.parameters)
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """The checks so far."""
+        return self._record.checks
+
+    def add(self, *checks: Check) -> None:
+        """Add checks; they are in the record at once, whatever comes next."""
+        self._write(checks=(*self._record.checks, *checks))
+
+    def refer(self, *, execution: str | None = None, artifact: str | None = None) -> None:
+        """Name an execution or an artifact that the run is about; None says nothing."""
+        known = self._record.manifest
+        self._write(
+            executions=_with(known.executions, execution),
+            artifacts=_with(known.artifacts, artifact),
+        )
+
+    def conclude(self) -> None:
+        """Write checks and verdict into the record, show them, and raise VerdictNotPassed unless the verdict passes.
+
+        A parameter `strict` that is true refuses WARN as well.
+        """
+        self._write(verdict=verdict(self._record.checks), ended_at=datetime.now(UTC))
+        self._concluded = True
+        if not self._managed:
+            self._record = self._staging.settle(self._record)
+        _show(self._record.manifest)
+        if not self._record.passes:
+            raise _not_passed(self._record)
+
+    def _write(self, **changes: Any) -> None:
+        if self._concluded:
+            raise RecordError(f"run {self.id} has concluded", hint="begin another from the first cell")
+        self._record = self._staging.update(self._record, **changes)
+
+
+def _with(known: tuple[str, ...], new: str | None) -> tuple[str, ...]:
+    return known if new is None or new in known else (*known, new)
+
+
+def _not_passed(record: Record) -> VerdictNotPassed:
+    worst = worst_first(record.checks)[:1]
+    strict = " (strict)" if record.verdict is Verdict.WARN else ""
+    hint = next((c.hint for c in worst if c.hint), None)
+    return VerdictNotPassed(
+        f"{record.notebook}: {record.verdict}{strict}, {tally(record.checks)}",
+        hint=hint or f"k1nb records show {record.id}",
+    )
+
+
+def connect(notebook: str, namespace: dict[str, Any]) -> Run:
+    """Begin a run: read the settings, check the notebook's parameters, stage a record.
+
+    `notebook` is a shipped notebook's name, or the path of one's own; `namespace` is `globals()`. Raises
+    SettingError or ParameterError before there is a record.
+    """
+    settings = load()
+    file = find_notebook(notebook)
+    known = parameters_of(read_template(file))
+    refuse_unknown(known, _injected())
+    values = from_namespace(known, namespace)
+    staging = Staging(settings)
+    if settings.run is None:
+        staging.sweep(superseded=True)
+        record = staging.begin(file.stem)
+    else:
+        record = staging.staged(settings.run)
+    record = staging.update(record, notebook=file.stem, parameters=_plain(values))
+    _show(record.manifest)
+    return Run(settings, staging, record, managed=settings.run is not None)
+
+
+def parameters_of(notebook: Any) -> dict[str, Parameter]:
+    """Return the parameters that a notebook declares; raises ParameterError where it has no parameters cell."""
+    source = tagged(notebook, PARAMETERS)
+    if source is None:
+        raise ParameterError(
+            "the notebook has no parameters cell", hint=f"give the cell that declares them the tag {PARAMETERS!r}"
+        )
+    return declared(source)
+
+
+def _plain(values: dict[str, Value]) -> dict[str, Any]:
+    return dict(values)
+
+
+def _injected() -> Iterable[str]:
+    """Return the names that papermill's injected cell gave values to, as far as this kernel has seen one."""
+    from IPython.core.getipython import get_ipython
+
+    history = getattr(get_ipython(), "history_manager", None)
+    seen = [source for source in history.input_hist_raw if source.startswith(_PAPERMILL)] if history else []
+    return assigned(seen[-1]) if seen else ()
+
+
+def _show(manifest: Manifest) -> None:
+    """Display a run's state, and leave its manifest in the notebook for `k1nb records import`."""
+    from IPython.display import display
+
+    carried = manifest.model_dump(mode="json", exclude={"process"})
+    if manifest.verdict is Verdict.INTERRUPTED:
+        text = f"run {manifest.run}"
+        bundle = {"text/plain": text, MIME: carried}
+    else:
+        shown = (manifest.verdict, f"{manifest.notebook}, run {manifest.run}", manifest.checks)
+        bundle = {"text/html": verdict_html(*shown), "text/plain": verdict_text(*shown), MIME: carried}
+    display(bundle, raw=True)  # type: ignore[no-untyped-call] # IPython has no annotation here

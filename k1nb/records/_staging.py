@@ -1,0 +1,153 @@
+"""Staging: runs grow in a private folder and are moved in whole once they are over."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from k1nb.config import Settings
+from k1nb.errors import RecordError, StorageError
+from k1nb.paths import private, unwritable, write_text
+from k1nb.records._archive import LOST, alive, broken, folders, record_in
+from k1nb.records._notebook import canonical, read_notebook
+from k1nb.records._record import MANIFEST, NOTEBOOK, Manifest, Process, Record, new_id, read_manifest, write_manifest
+from k1nb.records._redaction import scrub
+from k1nb.secrets import Redactor
+
+KERNEL_LOG = "kernel.log"
+PARTIAL = "notebook.partial.txt"
+SUPERSEDED = "its kernel began another run before it concluded"
+
+
+class Staging:
+    """Writes records: nothing that is kept is ever overwritten, and all of it is redacted."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._paths = settings.paths
+        self._redact = settings.redact
+
+    def begin(self, notebook: str, *, run: str | None = None) -> Record:
+        """Stage a new run; it is INTERRUPTED until it concludes. Runs that crashes left are moved in first."""
+        self.sweep()
+        run = run or new_id(notebook)
+        manifest = Manifest(run=run, notebook=notebook, started_at=datetime.now(UTC), process=Process.own())
+        return Record(manifest, self._stage(manifest), running=True)
+
+    def _stage(self, manifest: Manifest) -> Path:
+        """Make a run's folder in staging appear with its manifest in it."""
+        private(self._paths.records)
+        fresh = private(private(self._paths.staging) / f".{manifest.run}")
+        folder = self._paths.staging / manifest.run
+        try:
+            write_manifest(fresh, manifest)
+            return fresh.rename(folder)
+        except OSError as error:
+            raise unwritable(folder, error) from error
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)  # there only where one of these failed
+
+    def staged(self, run: str) -> Record:
+        """Return a staged run; raises RecordError where there is none of that id."""
+        folder = self._paths.staging / run
+        if not (folder / MANIFEST).is_file():
+            raise RecordError(f"no run {run} is under way", hint="unset K1NB_RUN; only `k1nb run` sets it")
+        return Record(read_manifest(folder), folder, running=True)
+
+    def update(self, record: Record, **changes: Any) -> Record:
+        """Write changes into a staged run's manifest, redacted."""
+        if record.folder.parent != self._paths.staging or not record.folder.is_dir():
+            raise RecordError(f"record {record.id} is closed", hint="begin another run")
+        manifest = record.manifest.changed(**changes).redacted(self._redact)
+        write_manifest(record.folder, manifest)
+        return Record(manifest, record.folder, running=True)
+
+    def settle(self, record: Record, *, executed: Any = None, reason: str = "") -> Record:
+        """Close a staged run: add its executed notebook where there is one, then move it in whole.
+
+        `reason` says what broke the run; a verdict that would pass is taken back for it.
+        """
+        manifest = read_manifest(record.folder)
+        self._keep_log(record.folder)
+        self._put_notebook(record.folder, self._left_notebook(record.folder) if executed is None else executed)
+        manifest = broken(manifest, reason).changed(
+            ended_at=manifest.ended_at or datetime.now(UTC),
+            process=None,
+            files=_sums(record.folder),
+        )
+        write_manifest(record.folder, manifest.redacted(self._redact))
+        target = self._paths.records / record.id
+        if target.exists():
+            raise RecordError(f"there is a record {record.id} already", hint=f"it was left in {record.folder}")
+        try:
+            record.folder.rename(target)
+        except OSError as error:
+            raise unwritable(target, error) from error
+        return record_in(target)
+
+    def sweep(self, *, superseded: bool = False) -> None:
+        """Move in what crashes left in staging; with `superseded` also what this very process began."""
+        for folder in folders(self._paths.staging):
+            manifest = record_in(folder).manifest
+            own = superseded and manifest.process == Process.own()
+            if alive(manifest) and not own:
+                continue
+            # Another process may be sweeping too: whoever renames first has done it. A damaged one stays, and shows.
+            with suppress(RecordError, StorageError, FileNotFoundError):
+                self.settle(Record(manifest, folder), reason=SUPERSEDED if own else LOST)
+
+    def _keep_log(self, folder: Path) -> None:
+        """Keep what the kernel wrote outside its cells, redacted, if it wrote anything."""
+        log = folder / KERNEL_LOG
+        text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+        if text.strip():
+            write_text(log, self._redact(text))
+        else:
+            log.unlink(missing_ok=True)
+
+    def _left_notebook(self, folder: Path) -> Any:
+        """Return the notebook that papermill saved last; half a file is kept as text."""
+        left = folder / NOTEBOOK
+        if not left.is_file():
+            return None
+        try:
+            return read_notebook(left)
+        except RecordError:
+            write_text(folder / PARTIAL, self._redact(left.read_text(encoding="utf-8", errors="replace")))
+            left.unlink()
+            return None
+
+    def _put_notebook(self, folder: Path, executed: Any) -> None:
+        if executed is not None:
+            write_text(folder / NOTEBOOK, canonical(redacted_notebook(executed, self._redact)))
+
+    def join(self, record: Record, executed: Any) -> Record:
+        """Add an executed notebook to a closed record that has none yet."""
+        self._put_notebook(record.folder, executed)
+        manifest = record.manifest.changed(files=_sums(record.folder))
+        write_manifest(record.folder, manifest)
+        return Record(manifest, record.folder)
+
+    def adopt(self, manifest: Manifest, executed: Any) -> Record:
+        """Make a record of a run that ended elsewhere, from what its notebook carries."""
+        folder = self._stage(manifest.changed(process=Process.own(), files={}).redacted(self._redact))
+        try:
+            return self.settle(Record(manifest, folder), executed=executed)
+        finally:
+            # Left only by a failure: the next start would make a record of it that says less than the notebook.
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def redacted_notebook(executed: Any, redact: Redactor) -> Any:
+    """Return a copy of a notebook with every secret masked."""
+    import nbformat
+
+    return nbformat.from_dict(scrub(executed, redact))
+
+
+def _sums(folder: Path) -> dict[str, str]:
+    files = (f for f in sorted(folder.iterdir()) if f.is_file() and f.name != MANIFEST and not f.name.startswith("."))
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}

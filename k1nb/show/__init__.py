@@ -1,0 +1,35 @@
+"""What people look at: executions as timelines, the figure of the day, plans, checks, and what the terminal prints."""
+
+from k1nb.show._day import day
+from k1nb.show._tables import Table, checks_table, plan_table
+from k1nb.show._terminal import (
+    print_artifacts,
+    print_checks,
+    print_devices,
+    print_execution,
+    print_executions,
+    print_plan,
+    print_readings,
+    print_record,
+    print_records,
+    print_services,
+)
+from k1nb.show._timeline import timeline
+
+__all__ = [
+    "Table",
+    "checks_table",
+    "day",
+    "plan_table",
+    "print_artifacts",
+    "print_checks",
+    "print_devices",
+    "print_execution",
+    "print_executions",
+    "print_plan",
+    "print_readings",
+    "print_record",
+    "print_records",
+    "print_services",
+    "timeline",
+]

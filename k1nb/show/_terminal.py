@@ -1,0 +1,198 @@
+"""What the command line prints for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from k1nb.records import tally, worst_first
+from k1nb.show._rows import rows_of
+from k1nb.show._tables import plan_text
+from k1nb.show._words import duration
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from k1nb.checks import Check
+    from k1nb.conductor import Execution
+    from k1nb.device import Device, Readings
+    from k1nb.firmware import Artifact
+    from k1nb.plan import Plan
+    from k1nb.records import Record
+    from k1nb.stack import ServiceStatus
+
+_STYLES = {
+    **dict.fromkeys(("OK", "COMPLETED", "running", "ok"), "green"),
+    **dict.fromkeys(("FAIL", "FAILED", "FAILED_WITH_TERMINAL_ERROR", "TIMED_OUT", "failed"), "bold red"),
+    **dict.fromkeys(("WARN", "PAUSED", "COMPLETED_WITH_ERRORS", "starting"), "yellow"),
+    **dict.fromkeys(("UNKNOWN", "INTERRUPTED", "TERMINATED", "CANCELED"), "magenta"),
+    **dict.fromkeys(("RUNNING", "IN_PROGRESS", "SCHEDULED"), "blue"),
+    **dict.fromkeys(("NOT_CONFIGURED", "SKIPPED", "absent", "stopped"), "dim"),
+}
+
+
+def print_checks(console: Console, checks: Iterable[Check]) -> None:
+    """Print checks, the worst first, each hint below its check."""
+    table = _table()
+    for check in worst_first(checks):
+        seen = Text(check.evidence)
+        if check.hint:
+            seen.append(f"\nhint: {check.hint}", style="dim")
+        table.add_row(_status(check.status), Text(check.name), seen)
+    console.print(table)
+
+
+def print_plan(console: Console, plan: Plan) -> None:
+    """Print a plan: its id, its steps, and what it was planned from."""
+    console.print(plan_text(plan), markup=False)
+
+
+def print_execution(console: Console, execution: Execution, children: Mapping[str, Execution] | None = None) -> None:
+    """Print an execution and its tasks; those of its sub-workflows stand below them where `children` has them by id."""
+    head = Text.assemble(execution.name, "  ", execution.id, "  ", _status(execution.status))
+    if execution.seconds is not None:
+        head.append(f"  {duration(execution.seconds)}")
+    console.print(head, soft_wrap=True)
+    if execution.reason:
+        console.print(Text(execution.reason, style="red"), soft_wrap=True)
+    table = _table("task", "status", "took", "")
+    for row in rows_of(execution, children or {}):
+        task = row.last
+        took = duration(task.seconds) if task.seconds is not None else ""
+        note = f"attempt {len(row.attempts)}  " if len(row.attempts) > 1 else ""
+        table.add_row(Text("  " * row.depth + row.reference), _status(task.status), took, Text(note + task.reason))
+    console.print(table)
+
+
+def print_executions(console: Console, executions: Sequence[Execution]) -> None:
+    """Print one line for each execution."""
+    if not executions:
+        console.print("no executions")
+        return
+    table = _table("status", "workflow", "began (UTC)", "took", "id", "")
+    for execution in executions:
+        table.add_row(
+            _status(execution.status),
+            Text(execution.name),
+            _time(execution.started_at) if execution.started_at else "",
+            duration(execution.seconds) if execution.seconds is not None else "",
+            execution.id,
+            Text(execution.reason),
+        )
+    console.print(table)
+
+
+def print_artifacts(console: Console, artifacts: Sequence[Artifact]) -> None:
+    """Print one line for each stored artifact."""
+    if not artifacts:
+        console.print("no artifacts yet; a build stores one: k1nb run firmware_deploy")
+        return
+    table = _table("artifact", "commit", "repository", "environment", "size", "flash", "stored (UTC)")
+    for artifact in artifacts:
+        flash = f"{artifact.flash_percent:.1f} %" if artifact.flash_percent is not None else ""
+        facts = (artifact.id[:12], artifact.version[:12], artifact.repo, artifact.environment)
+        table.add_row(*map(Text, facts), f"{artifact.size:,} B", flash, _time(artifact.stored_at))
+    console.print(table)
+
+
+def print_records(console: Console, records: Sequence[Record]) -> None:
+    """Print one line for each record."""
+    if not records:
+        console.print("no records yet; make one with: k1nb run daily_health")
+        return
+    table = _table("verdict", "run", "began (UTC)", "took", "")
+    for record in records:
+        took = (record.ended_at - record.started_at).total_seconds() if record.ended_at else None
+        table.add_row(
+            _verdict(record),
+            Text(record.id),
+            _time(record.started_at),
+            duration(took) if took is not None else "",
+            Text(record.reason or (tally(record.checks) if record.ended_at else "")),
+        )
+    console.print(table)
+
+
+def print_record(console: Console, record: Record) -> None:
+    """Print a record: verdict, parameters, checks, files."""
+    console.print(Text.assemble(_verdict(record), f"  {record.id}  {tally(record.checks)}"), soft_wrap=True)
+    if record.reason:
+        console.print(Text(record.reason, style="red"), soft_wrap=True)
+    if record.parameters:
+        given = ", ".join(f"{name}={value!r}" for name, value in record.parameters.items())
+        console.print(Text(f"parameters: {given}"), soft_wrap=True)
+    for kind in ("executions", "artifacts"):
+        for identifier in getattr(record.manifest, kind):
+            console.print(Text(f"{kind.removesuffix('s')}: {identifier}"), soft_wrap=True)
+    if record.checks:
+        print_checks(console, record.checks)
+    console.print(Text(f"files in {record.folder}: {', '.join(record.files) or 'none'}", style="dim"), soft_wrap=True)
+
+
+def print_services(console: Console, services: Sequence[ServiceStatus]) -> None:
+    """Print one line for each service."""
+    table = _table("service", "state", "pid", "since (UTC)", "address", "")
+    for service in services:
+        table.add_row(
+            Text(service.name),
+            _status(service.state),
+            str(service.pid or ""),
+            _time(service.since) if service.since else "",
+            Text(service.address),
+            Text(service.detail),
+        )
+    console.print(table)
+
+
+def print_devices(console: Console, devices: Sequence[Device]) -> None:
+    """Print one line for each device of the inventory."""
+    if not devices:
+        console.print("the inventory is empty; add a device with: k1nb device add")
+        return
+    table = _table("device", "MAC", "address", "HTTP", "OTA", "role", "kind")
+    for device in devices:
+        ports = (str(device.http_port), str(device.ota_port))
+        table.add_row(device.name, device.mac, Text(device.address), *ports, device.role, device.kind)
+    console.print(table)
+
+
+def print_readings(console: Console, device: Device, readings: Readings) -> None:
+    """Print what a device says of itself."""
+    table = _table()
+    for name, value in (
+        ("device", Text(f"{device.label}, {device.role}, {device.kind}")),
+        ("MAC", Text(readings.mac)),
+        ("status", _status(readings.status)),
+        ("build stamp", Text(readings.stamp or "none shown")),
+        ("uptime", Text(duration(readings.uptime_seconds))),
+        ("frame rate", Text(f"{readings.fps:.1f} fps")),
+        ("render time", Text(f"{readings.avg_render_time_ms:.2f} ms")),
+        ("free heap", Text(f"{readings.free_heap_bytes:,} B")),
+        ("pattern", Text(readings.pattern)),
+        ("read at", Text(f"{_time(readings.at)} UTC")),
+    ):
+        table.add_row(Text(name, style="dim"), value)
+    console.print(table)
+
+
+def _table(*heads: str) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=bool(heads), header_style="dim", padding=(0, 2, 0, 0))
+    for number in range(max(len(heads), 3)):
+        table.add_column(heads[number] if heads else "", overflow="fold")
+    return table
+
+
+def _status(status: str) -> Text:
+    return Text("not configured" if status == "NOT_CONFIGURED" else str(status), _STYLES.get(status, ""))
+
+
+def _verdict(record: Record) -> Text:
+    return Text("running", "blue") if record.running else _status(record.verdict)
+
+
+def _time(when: datetime) -> str:
+    return f"{when:%Y-%m-%d %H:%M:%S}"

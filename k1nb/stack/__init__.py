@@ -1,0 +1,21 @@
+"""The local target: a Conductor server, the workers and simulated devices, as supervised processes of this user."""
+
+from k1nb.stack._jar import server_jar
+from k1nb.stack._java import Java, find_java
+from k1nb.stack._logs import logs
+from k1nb.stack._services import SERVICES
+from k1nb.stack._stack import down, up
+from k1nb.stack._status import ServiceStatus, checks, status
+
+__all__ = [
+    "SERVICES",
+    "Java",
+    "ServiceStatus",
+    "checks",
+    "down",
+    "find_java",
+    "logs",
+    "server_jar",
+    "status",
+    "up",
+]

@@ -1,0 +1,70 @@
+"""Every wait and deadline of our own, in one object that tests scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Durations in seconds.
+
+    The deadlines of task definitions are not here: those live in `data/tasks`. `ota_deadline` stays below
+    the 300 s timeout of `deploy_firmware_ota`, so that a second attempt never starts while the first still
+    runs; `drain` stays above it, so that a stop never cuts a transfer.
+    """
+
+    conductor_request: float = 30.0
+    conductor_ready: float = 240.0
+    """From the start of the server's process to its first healthy answer."""
+    probe_ready: float = 120.0
+    """From the start of a `k1nb-ready` execution to its completion by our own workers."""
+    long_poll: float = 3.0
+    """How long the server holds an empty poll open; it accepts at most 5 s."""
+    reconnect_first: float = 0.2
+    reconnect_last: float = 5.0
+    heartbeat: float = 15.0
+    """Between two lease extensions of a running task; well below the smallest responseTimeoutSeconds of 30."""
+    drain: float = 330.0
+    """What a stopping worker host gives its running tasks."""
+    child_stop: float = 5.0
+    """From SIGTERM to SIGKILL for a child process group."""
+    service_start: float = 30.0
+    service_stop: float = 30.0
+    service_poll: float = 0.2
+    """Between two looks at a service that starts or stops."""
+    download: float = 300.0
+    """Longest silence of a download."""
+    database_lock: float = 10.0
+    """How long a writer waits for another process that writes to the same SQLite file."""
+    forgotten_after: float = 60.0
+    """How long an execution is RUNNING with nothing to do before it counts as forgotten by the server."""
+    forgotten_look: float = 30.0
+    """Between two looks of the worker host for forgotten executions."""
+    follow: float = 1.0
+    """Between two looks at an execution that is being followed."""
+    device_request: float = 5.0
+    device_retry: float = 0.5
+    """First pause after a refused connection; doubles with each try."""
+    device_lock: float = 5.0
+    """How long a flashing task waits for the device's lock before it says busy."""
+    ota_invitation: float = 2.0
+    """Between two repetitions of the same UDP invitation; ten are sent."""
+    ota_connect: float = 10.0
+    ota_acknowledge: float = 10.0
+    ota_result: float = 60.0
+    ota_deadline: float = 240.0
+    reboot_deadline: float = 90.0
+    reboot_poll: float = 2.0
+    health_window: float = 10.0
+    """Between the two stable readings that prove there is no boot loop."""
+    simulator_reboot: float = 5.0
+    """How long a simulated device refuses connections after an OTA."""
+    simulator_patience: float = 1.0
+    """How long a simulated device waits for data before it repeats its last count."""
+    cell: float = 3600.0
+    """Longest run of one notebook cell under `k1nb run`; a delivery with all its retries is one cell."""
+
+    def scaled(self, factor: float) -> Timings:
+        """Return these timings, each multiplied by `factor`."""
+        return Timings(**{f.name: getattr(self, f.name) * factor for f in fields(self)})

@@ -1,0 +1,103 @@
+"""What a host that was killed has left behind: its tasks are handed back, its builds ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+import structlog
+
+from k1nb.conductor import Conductor, Execution, PolledTask, Task, TaskClient, TaskStatus, running_executions
+from k1nb.config import Settings
+from k1nb.errors import ConductorError, ConductorUnreachable, RetryableFailure
+from k1nb.firmware import end_left_over_builds
+from k1nb.workers._link import Link, pauses
+from k1nb.workers._result import Results
+
+BEGUN_AT_MOST = 5
+"""An attempt that was begun so often and never ended counts as failed: its own work may be what kills the host."""
+_POLL_END = 0.5
+"""Seconds that the server may take to mark what an abandoned poll was handed."""
+
+
+def lost_tasks(executions: Iterable[Execution], worker_id: str) -> list[PolledTask]:
+    """Return the tasks that the server takes for running under this name."""
+    return [
+        _polled(execution, task)
+        for execution in executions
+        for task in execution.tasks
+        if task.status is TaskStatus.IN_PROGRESS and task.worker_id == worker_id
+    ]
+
+
+def _polled(execution: Execution, task: Task) -> PolledTask:
+    return PolledTask(
+        id=task.id,
+        type=task.type,
+        execution_id=execution.id,
+        reference=task.reference,
+        input=task.input,
+        retry_count=task.retry_count,
+        poll_count=task.poll_count,
+        response_timeout=0.0,
+        workflow_type=execution.name,
+    )
+
+
+class Recovery:
+    """Runs once, while the host holds its home's lock and polls for nothing: what runs in its name is lost then."""
+
+    def __init__(self, settings: Settings, client: TaskClient, link: Link, *, worker_id: str) -> None:
+        self._settings = settings
+        self._client = client
+        self._link = link
+        self._worker_id = worker_id
+        self._results = Results(worker_id, settings.redact)
+        self._log = structlog.get_logger("k1nb.workers")
+
+    async def run(self, stopped: asyncio.Task[float], *, crashed: bool) -> None:
+        """End left-over builds, wait for the server, and hand the lost tasks back, or fail what was begun too often."""
+        timings = self._settings.timings
+        ended = await asyncio.to_thread(end_left_over_builds, self._settings.paths, timings)
+        if ended:
+            self._log.warning("ended builds that a killed worker host left behind", pids=ended)
+        if crashed:
+            # A poll that the killed host left open is still handed tasks, until its time is up.
+            wait = min(timings.long_poll, TaskClient.LONGEST_WAIT) + _POLL_END
+            await asyncio.wait({stopped}, timeout=wait)
+        for task in await self._find(stopped):
+            await self._give_up(task)
+
+    async def _find(self, stopped: asyncio.Task[float]) -> list[PolledTask]:
+        delays = pauses(self._settings.timings)
+        while not stopped.done():
+            try:
+                with self._link.request():
+                    executions = await asyncio.to_thread(self._running)
+            except ConductorUnreachable:
+                await asyncio.wait({stopped}, timeout=next(delays))
+            except ConductorError as error:
+                self._log.warning("cannot look for lost tasks: they come back late", error=error.message)
+                break
+            else:
+                return lost_tasks(executions, self._worker_id)
+        return []
+
+    def _running(self) -> list[Execution]:
+        with Conductor.from_settings(self._settings) as conductor:
+            return running_executions(conductor)
+
+    async def _give_up(self, task: PolledTask) -> None:
+        result = self._results.handed_back(task, "whose host was killed")
+        if task.poll_count >= BEGUN_AT_MOST:
+            result = self._results.failed(
+                task, RetryableFailure(f"begun {task.poll_count} times, and its worker was lost each time")
+            )
+        log = self._log.bind(task=task.id, task_type=task.type, execution=task.execution_id, begun=task.poll_count)
+        try:
+            with self._link.request():
+                await self._client.update(result, take_next=False)
+        except ConductorError as error:
+            log.warning("a lost task comes back only after its response timeout", error=error.message)
+        else:
+            log.warning("lost task reported", status=result.status.value)

@@ -1,0 +1,369 @@
+"""Task functions that bring an artifact onto a device and prove it, or put the last good one back."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from k1nb import delivery
+from k1nb.conductor import Conductor
+from k1nb.config import Settings
+from k1nb.delivery import Decision, HealthStatus
+from k1nb.device import ota_answers
+from k1nb.errors import DeviceError
+from k1nb.firmware import Deployment, Grade, Ledger, Outcome
+from k1nb.workers._task import TaskContext, task
+
+SUCCESS = "success"
+FAILED = "failed"
+
+
+class DeviceIn(BaseModel):
+    """The device by name, MAC or address; nothing given means the configured one."""
+
+    device: str | None = None
+    device_ip: str | None = None
+
+
+class ArtifactIn(DeviceIn):
+    """A device and the artifact meant for it."""
+
+    artifact_id: str
+
+
+class PreflightIn(ArtifactIn):
+    """A device, an artifact, and whether a production device may be flashed."""
+
+    allow_production: bool | None = None
+
+
+class PreflightOut(BaseModel):
+    """The decision, for whom, and why."""
+
+    decision: Decision
+    device: str
+    mac: str
+    previous_artifact: str | None
+    evidence: list[str]
+
+
+@task("preflight_device")
+async def preflight_device(words: PreflightIn, context: TaskContext) -> PreflightOut:
+    """Ask everything that must hold before anything is sent."""
+    settings = context.settings
+    device = delivery.resolve(settings, words.device, words.device_ip)
+    found = await delivery.preflight(settings, device, words.artifact_id, allow_production=bool(words.allow_production))
+    current = Ledger(settings.paths).current(device.mac)
+    return PreflightOut(
+        decision=found.decision,
+        device=device.name,
+        mac=device.mac,
+        previous_artifact=current.artifact_id if current else None,
+        evidence=found.evidence,
+    )
+
+
+class SnapshotOut(BaseModel):
+    """The kept look, named by its execution, and the readings before."""
+
+    snapshot_id: str
+    readings: dict[str, Any]
+
+
+@task("snapshot_device")
+async def snapshot_device(words: ArtifactIn, context: TaskContext) -> SnapshotOut:
+    """Keep what the device shows and how it feels before it is flashed."""
+    device = delivery.resolve(context.settings, words.device, words.device_ip)
+    look = await delivery.take_look(context.settings, device, context.execution_id)
+    return SnapshotOut(snapshot_id=context.execution_id, readings=look.readings.as_dict())
+
+
+class SentOut(BaseModel):
+    """How the transfer ended; `success` means accepted by the device, not deployed."""
+
+    deployment_status: str
+    deployment_log: list[str]
+    grade: str
+    accepted_at: datetime
+    evidence: list[str]
+
+
+class FlashIn(ArtifactIn):
+    """An artifact for a device and why it goes there."""
+
+    reason: str | None = None
+
+
+async def _flash(context: TaskContext, words: FlashIn, reason: str) -> SentOut:
+    settings = context.settings
+    device = delivery.resolve(settings, words.device, words.device_ip)
+    sent = await delivery.send(settings, device, words.artifact_id, execution_id=context.execution_id, reason=reason)
+    return SentOut(
+        deployment_status=SUCCESS,
+        deployment_log=sent.log[-50:],
+        grade=sent.deployment.grade.name,
+        accepted_at=sent.accepted_at,
+        evidence=sent.deployment.evidence,
+    )
+
+
+@task("deploy_firmware_ota", cancellable=False)
+async def deploy_firmware_ota(words: FlashIn, context: TaskContext) -> SentOut:
+    """Send the artifact's bytes, once, under the device's lock."""
+    return await _flash(context, words, words.reason or "deployment")
+
+
+class RollbackIn(DeviceIn):
+    """A device, the artifact that it goes back to, and the look that was kept of it, if one was."""
+
+    firmware_artifact: str
+    snapshot_id: str | None = None
+
+
+class RollbackOut(SentOut):
+    """How the transfer ended, and the look that goes back onto the device; null where it could not be read."""
+
+    snapshot_id: str | None
+
+
+@task("rollback_firmware", cancellable=False)
+async def rollback_firmware(words: RollbackIn, context: TaskContext) -> RollbackOut:
+    """Keep the look unless that was done, then send the last good artifact's bytes, once, under the device's lock."""
+    snapshot_id = words.snapshot_id or await _keep_look(words, context)
+    order = FlashIn(device=words.device, device_ip=words.device_ip, artifact_id=words.firmware_artifact)
+    sent = await _flash(context, order, delivery.ROLLBACK)
+    return RollbackOut(**sent.model_dump(), snapshot_id=snapshot_id)
+
+
+async def _keep_look(words: DeviceIn, context: TaskContext) -> str | None:
+    """Keep the look; a device too broken to show it is rescued all the same."""
+    device = delivery.resolve(context.settings, words.device, words.device_ip)
+    try:
+        await delivery.take_look(context.settings, device, context.execution_id)
+    except DeviceError:
+        return None
+    return context.execution_id
+
+
+class HealthIn(ArtifactIn):
+    """What was sent and when the device accepted it; null where it never did."""
+
+    accepted_at: datetime | None = None
+    deployment_status: str | None = None
+    expected_version: str | None = None
+
+
+class HealthOut(BaseModel):
+    """How the device is; never a failure of the task, for the workflow decides on it."""
+
+    status: HealthStatus
+    grade: str
+    evidence: list[str]
+    build_signature: str | None
+    free_heap: int | None
+    uptime_seconds: float | None
+    readings: dict[str, Any] | None
+
+
+async def _health(words: HealthIn, context: TaskContext) -> HealthOut:
+    settings = context.settings
+    device = delivery.resolve(settings, words.device, words.device_ip)
+    row = Ledger(settings.paths).find(device.mac, words.artifact_id, context.execution_id)
+    if words.accepted_at is None or words.deployment_status != SUCCESS:
+        status, seen = await delivery.still_here(settings, device)
+        grade, evidence = (row.grade if row else Grade.NONE), ["the device did not accept the image"]
+    else:
+        assessment, seen = await delivery.check_health(
+            settings,
+            device,
+            words.artifact_id,
+            accepted_at=words.accepted_at,
+            execution_id=context.execution_id,
+        )
+        status, grade, evidence = assessment.status, assessment.grade, assessment.evidence
+    return HealthOut(
+        status=status,
+        grade=grade.name,
+        evidence=delivery.evidence_of(None, evidence),
+        build_signature=_signature(row, seen.stamp if seen else None),
+        free_heap=seen.free_heap_bytes if seen else None,
+        uptime_seconds=seen.uptime_seconds if seen else None,
+        readings=seen.as_dict() if seen else None,
+    )
+
+
+def _signature(row: Deployment | None, stamp: str | None) -> str | None:
+    """Name what the device runs: by its own stamp, else by the ledger's artifact if the device accepted it."""
+    if stamp is not None:
+        return stamp
+    return f"artifact:{row.artifact_id[:12]}" if row is not None and row.grade >= Grade.ACCEPTED else None
+
+
+@task("device_health_check")
+async def device_health_check(words: HealthIn, context: TaskContext) -> HealthOut:
+    """Watch the device after a deployment until it is proven healthy or not."""
+    return await _health(words, context)
+
+
+@task("verify_rollback")
+async def verify_rollback(words: HealthIn, context: TaskContext) -> HealthOut:
+    """Watch the device after a rollback until it is proven healthy or not."""
+    health = await _health(words.model_copy(update={"deployment_status": SUCCESS}), context)
+    settings = context.settings
+    device = delivery.resolve(settings, words.device, words.device_ip)
+    ledger = Ledger(settings.paths)
+    if health.status is HealthStatus.NOT_DEPLOYED and not await ota_answers(device, settings.timings):
+        silent = "it answers HTTP, its OTA service does not answer"
+        health = health.model_copy(update={"status": HealthStatus.NEEDS_USB, "evidence": [*health.evidence, silent]})
+    row = ledger.find(device.mac, words.artifact_id, context.execution_id)
+    if row is not None:
+        good = health.status is HealthStatus.HEALTHY
+        ledger.conclude(row.id, Outcome.succeeded if good else Outcome.failed, f"rollback: {health.status}")
+    return health
+
+
+class RestoreIn(DeviceIn):
+    """Which kept look goes back onto the device, if any."""
+
+    snapshot_id: str | None = None
+    restore_look: bool | None = None
+
+
+class RestoreOut(BaseModel):
+    """Whether the look was put back, and what differs after reading it back."""
+
+    restored: bool
+    differences: list[str]
+
+
+@task("restore_device")
+async def restore_device(words: RestoreIn, context: TaskContext) -> RestoreOut:
+    """Put pattern and parameters back, which every reboot resets."""
+    if words.restore_look is False or words.snapshot_id is None:
+        return RestoreOut(restored=False, differences=[])
+    device = delivery.resolve(context.settings, words.device, words.device_ip)
+    differences = await delivery.restore_look(context.settings, device, words.snapshot_id)
+    return RestoreOut(restored=True, differences=differences)
+
+
+class RecordIn(ArtifactIn):
+    """How a deployment went, and what its rollback reported where there was one."""
+
+    status: str | None = None
+    grade: str | None = None
+    evidence: list[str] = Field(default_factory=list)
+    decision: str | None = None
+    rollback: dict[str, Any] | None = None
+
+
+class RecordOut(BaseModel):
+    """The outcome as the ledger keeps it."""
+
+    outcome: Outcome
+    grade: str
+    deployment_status: str
+    evidence: list[str]
+
+
+@task("record_deployment")
+async def record_deployment(words: RecordIn, context: TaskContext) -> RecordOut:
+    """Conclude the deployment in the ledger, the only source of what is last good."""
+    settings = context.settings
+    device = delivery.resolve(settings, words.device, words.device_ip)
+    outcome = _outcome(words)
+    ledger = Ledger(settings.paths)
+    row = ledger.find(device.mac, words.artifact_id, context.execution_id)
+    if row is not None:
+        row = ledger.conclude(row.id, outcome, f"outcome {outcome}")
+    evidence = list(words.evidence) or delivery.evidence_of(row)
+    if outcome is Outcome.no_op:
+        row = ledger.current(device.mac)
+        evidence = delivery.evidence_of(row, evidence)
+    grade = row.grade if row is not None else Grade.NONE
+    done = outcome in (Outcome.succeeded, Outcome.no_op)
+    return RecordOut(
+        outcome=outcome, grade=grade.name, deployment_status=SUCCESS if done else FAILED, evidence=evidence
+    )
+
+
+def _outcome(words: RecordIn) -> Outcome:
+    if words.decision == Decision.NO_OP:
+        return Outcome.no_op
+    if words.decision == Decision.NEEDS_USB:
+        return Outcome.needs_usb
+    if words.status == HealthStatus.HEALTHY:
+        return Outcome.succeeded
+    report = words.rollback or {}
+    return delivery.outcome_after_rollback(
+        words.status or "", needed=report.get("needed"), verified=report.get("status")
+    )
+
+
+class LastGoodIn(DeviceIn):
+    """The failed deployment, by the names that Conductor, its parent or a person gives it.
+
+    `to_artifact_id` names outright what to go back to.
+    """
+
+    failed_workflow_id: str | None = None
+    workflow_id: str | None = None
+    failed_artifact_id: str | None = None
+    to_artifact_id: str | None = None
+
+
+class LastGoodOut(BaseModel):
+    """The artifact to go back to; `needed` is `none` where the device never left it."""
+
+    device: str
+    artifact_id: str
+    artifact_url: str
+    version: str
+    md5: str
+    sha256: str
+    needed: str
+    why: str
+
+
+@task("fetch_last_good_version")
+async def fetch_last_good_version(words: LastGoodIn, context: TaskContext) -> LastGoodOut:
+    """Find the newest artifact proven healthy on this device other than the one that failed.
+
+    What failed is found by the ledger's row of the failed execution or of one that it started, for what the device
+    runs now may be the rollback already.
+    """
+    settings = context.settings
+    device = delivery.resolve(settings, words.device, words.device_ip)
+    found = await delivery.find_last_good(
+        settings,
+        device,
+        failed_artifact_id=words.failed_artifact_id,
+        failed_execution_id=words.failed_workflow_id or words.workflow_id,
+        wanted=words.to_artifact_id,
+        executions=partial(_family, settings),
+    )
+    artifact = found.artifact
+    return LastGoodOut(
+        device=device.name,
+        artifact_id=artifact.id,
+        artifact_url=artifact.path.as_uri(),
+        version=artifact.version,
+        md5=artifact.md5,
+        sha256=artifact.id,
+        needed="flash" if found.flash else "none",
+        why=found.why,
+    )
+
+
+async def _family(settings: Settings, execution_id: str) -> set[str]:
+    """Return an execution's id and those of all that it started; raises ConductorError."""
+
+    def ask() -> set[str]:
+        with Conductor.from_settings(settings) as conductor:
+            execution = conductor.execution(execution_id)
+            return {execution.id, *(child.id for child in conductor.children(execution))}
+
+    return await asyncio.to_thread(ask)

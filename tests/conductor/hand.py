@@ -1,0 +1,69 @@
+"""A worker by hand: completes tasks as a test says, through plain HTTP, independent of the code under test."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import httpx
+
+from k1nb._http import options
+
+PATIENCE = 60.0
+Answer = tuple[str, Mapping[str, Any]]
+"""A task status and an output."""
+
+
+class Hand:
+    """Starts executions on a real server and answers for their tasks, children included."""
+
+    def __init__(self, url: str) -> None:
+        self._http = httpx.Client(**options(30.0, url))
+
+    def close(self) -> None:
+        """Close the client."""
+        self._http.close()
+
+    def start(self, name: str, given: Mapping[str, Any], correlation_id: str = "") -> str:
+        """Start an execution and return its id."""
+        body = {"name": name, "version": 1, "input": dict(given), "correlationId": correlation_id}
+        response = self._http.post("/workflow", json=body)
+        response.raise_for_status()
+        return response.text
+
+    def look(self, execution_id: str) -> dict[str, Any]:
+        """Return an execution in the server's own JSON."""
+        response = self._http.get(f"/workflow/{execution_id}")
+        response.raise_for_status()
+        answer: dict[str, Any] = response.json()
+        return answer
+
+    def finish(self, execution_id: str, answers: Mapping[str, Answer | Sequence[Answer]]) -> dict[str, Any]:
+        """Answer each task by its reference name until the execution has ended, and return it.
+
+        Of several answers each attempt gets the next, and the last one stays.
+        """
+        left = {name: [answer] if isinstance(answer, tuple) else list(answer) for name, answer in answers.items()}
+        deadline = time.monotonic() + PATIENCE
+        while (execution := self.look(execution_id))["status"] == "RUNNING":
+            assert time.monotonic() < deadline, f"still running: {[t['referenceTaskName'] for t in execution['tasks']]}"
+            for owner, task in self._waiting(execution):
+                given = left[task["referenceTaskName"]]
+                self._answer(owner, task["taskId"], given.pop(0) if len(given) > 1 else given[0])
+            time.sleep(0.05)
+        return execution
+
+    def _waiting(self, execution: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        for task in execution["tasks"]:
+            if task["status"] == "SCHEDULED" and task["workflowTask"]["type"] == "SIMPLE":
+                yield execution["workflowId"], task
+            elif task.get("subWorkflowId") and task["status"] == "IN_PROGRESS":
+                yield from self._waiting(self.look(task["subWorkflowId"]))
+
+    def _answer(self, execution_id: str, task_id: str, answer: Answer) -> None:
+        status, output = answer
+        body = {"workflowInstanceId": execution_id, "taskId": task_id, "workerId": "hand", "status": status}
+        reason = "as the test says" if status.startswith("FAILED") else None
+        response = self._http.post("/tasks", json={**body, "outputData": dict(output), "reasonForIncompletion": reason})
+        response.raise_for_status()

@@ -1,0 +1,68 @@
+"""Executions that a real server has really lost sight of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from k1nb.conductor import Conductor, ExecutionStatus, TaskStatus, find_forgotten, repair
+from k1nb.config import Settings
+from k1nb.timings import Timings
+from tests.cli.test_app import k1nb
+from tests.conductor.builders import a_task, a_use, a_workflow, unique
+from tests.conductor.forgetting import forget
+
+SCALE = 0.2
+TIMINGS = Timings().scaled(SCALE)
+
+
+@pytest.fixture
+def two_steps(conductor: Conductor) -> str:
+    """Register a workflow of two tasks and start it; return the execution's id."""
+    name = unique("two-steps")
+    task = name.replace("-", "_")
+    conductor.put_task_definitions([a_task(task)])
+    conductor.put_workflow_definition(a_workflow(a_use(task, "first"), a_use(task, "second"), name=name))
+    return conductor.start(name, {})
+
+
+def test_a_forgotten_execution_is_found_and_continued(
+    conductor: Conductor, two_steps: str, conductor_database: Path
+) -> None:
+    """RUNNING with nothing to do is found by one look, goes on at once, and is not found again."""
+    forget(conductor_database, conductor.execution(two_steps))
+    assert two_steps in [execution.id for execution in find_forgotten(conductor, TIMINGS)]
+    done = {one.execution.id: one for one in repair(conductor, TIMINGS)}[two_steps]
+    assert (done.forgotten, done.continued) == (True, True)
+    assert [task.reference for task in done.execution.tasks] == ["first", "second"]
+    assert done.execution.tasks[-1].status is TaskStatus.SCHEDULED
+    assert two_steps not in [execution.id for execution in find_forgotten(conductor, TIMINGS)]
+
+
+def test_what_waits_is_left_alone(conductor: Conductor, two_steps: str) -> None:
+    """An execution that waits for a worker, a person or a time is not touched, even when asked for by name."""
+    name = unique("waits")
+    person = a_use("ask", "ask", type="HUMAN")
+    conductor.put_workflow_definition(a_workflow(person, name=name))
+    asked = conductor.start(name, {})
+    found = repair(conductor, Timings(forgotten_after=0.0), [two_steps, asked])
+    assert [(one.forgotten, one.continued) for one in found] == [(False, False)] * 2
+    assert [one.found for one in found] == ["first is SCHEDULED", "ask is IN_PROGRESS"]
+    conductor.terminate(asked, "test")
+    ended = repair(conductor, TIMINGS, [asked])
+    assert [(one.found, one.execution.status) for one in ended] == [("it is TERMINATED", ExecutionStatus.TERMINATED)]
+
+
+def test_the_command_says_what_it_did(
+    settings: Settings, conductor: Conductor, two_steps: str, conductor_database: Path
+) -> None:
+    """`executions repair` continues what is forgotten, leaves the rest alone and says so, and ends 0."""
+    forget(conductor_database, conductor.execution(two_steps))
+    words = {"CONDUCTOR_SERVER_URL": conductor.url, "K1NB_TIMINGS_SCALE": str(SCALE)}
+    first = k1nb(settings, "executions", "repair", two_steps, **words)
+    assert (first.returncode, first.stderr) == (0, "")
+    assert f"{two_steps}: nothing to do since " in first.stdout
+    assert first.stdout.endswith("Z, continued\n")
+    again = k1nb(settings, "executions", "repair", two_steps, **words)
+    assert (again.returncode, again.stdout.partition(": ")[2]) == (0, "left alone, second is SCHEDULED\n")

@@ -1,0 +1,100 @@
+"""From readings to grades, as a table."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from k1nb.delivery import HealthLimits, HealthStatus, assess, complaints, rebooted
+from k1nb.device import Readings
+from k1nb.firmware import Grade
+
+ACCEPTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+STAMP = "k1-0123456789ab"
+
+
+def reading(after: float, uptime: float, **changes: object) -> Readings:
+    """Make a healthy reading taken `after` seconds after the device accepted the image."""
+    healthy = Readings(
+        at=ACCEPTED + timedelta(seconds=after),
+        mac="AA:BB:CC:DD:EE:FF",
+        uptime_seconds=uptime,
+        fps=120.0,
+        free_heap_bytes=180_000,
+        avg_render_time_ms=4.0,
+        stamp=STAMP,
+        pattern="prism",
+        status="ok",
+    )
+    return replace(healthy, **changes)  # type: ignore[arg-type]
+
+
+FIRST = reading(8, 3)
+SECOND = reading(18, 13)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "stamp", "status", "grade"),
+    [
+        (FIRST, SECOND, STAMP, HealthStatus.HEALTHY, Grade.IDENTIFIED),
+        (FIRST, SECOND, None, HealthStatus.HEALTHY, Grade.HEALTHY),
+        (None, None, STAMP, HealthStatus.OFFLINE, Grade.ACCEPTED),
+        (FIRST, None, STAMP, HealthStatus.OFFLINE, Grade.REBOOTED),
+        (reading(8, 5000), None, STAMP, HealthStatus.NOT_REBOOTED, Grade.ACCEPTED),
+        (reading(8, 3, stamp=None), SECOND, STAMP, HealthStatus.VERSION_MISMATCH, Grade.REBOOTED),
+        (reading(8, 3, stamp="k1-ffffffffffff"), SECOND, STAMP, HealthStatus.VERSION_MISMATCH, Grade.REBOOTED),
+        (FIRST, reading(18, 2), STAMP, HealthStatus.UNHEALTHY, Grade.REBOOTED),
+        (FIRST, reading(18, 13, fps=3.0), STAMP, HealthStatus.UNHEALTHY, Grade.REBOOTED),
+        (FIRST, reading(18, 13, free_heap_bytes=49_000), STAMP, HealthStatus.UNHEALTHY, Grade.REBOOTED),
+        (FIRST, reading(18, 13, status="degraded"), STAMP, HealthStatus.UNHEALTHY, Grade.REBOOTED),
+    ],
+)
+def test_each_thing_a_device_may_do_has_its_grade(
+    first: Readings | None, second: Readings | None, stamp: str | None, status: HealthStatus, grade: Grade
+) -> None:
+    """The grade is the highest thing that the two readings prove, and evidence says why."""
+    found = assess(accepted_at=ACCEPTED, first=first, second=second, stamp=stamp, limits=HealthLimits())
+    assert (found.status, found.grade) == (status, grade)
+    assert found.evidence
+
+
+def test_a_missing_identity_is_said() -> None:
+    """HEALTHY without a stamp says that the device does not show what it runs."""
+    found = assess(accepted_at=ACCEPTED, first=FIRST, second=SECOND, stamp=None, limits=HealthLimits())
+    assert "identity not shown by the device" in found.evidence[-1]
+
+
+times = st.floats(min_value=0, max_value=5_000_000, allow_nan=False)
+
+
+@given(times, times, times, times, st.sampled_from([STAMP, None, "k1-ffffffffffff"]), st.booleans())
+def test_healthy_needs_a_reboot_after_the_ok(
+    after: float, uptime: float, later: float, uptime_later: float, shown: str | None, stamped: bool
+) -> None:
+    """Whatever a device answers, HEALTHY is never said of one that did not boot after it accepted the image."""
+    first = reading(after, uptime, stamp=shown)
+    second = reading(after + later, uptime_later, stamp=shown)
+    stamp = STAMP if stamped else None
+    found = assess(accepted_at=ACCEPTED, first=first, second=second, stamp=stamp, limits=HealthLimits())
+    if found.grade >= Grade.HEALTHY:
+        assert uptime <= after + 1
+        assert uptime_later > uptime
+        assert stamp is None or shown == stamp
+    assert (found.status is HealthStatus.HEALTHY) == (found.grade >= Grade.HEALTHY)
+
+
+def test_the_boot_lies_behind_the_acceptance() -> None:
+    """A device that was up before the image was accepted has not rebooted."""
+    assert rebooted(reading(8, 3), ACCEPTED)
+    assert not rebooted(reading(8, 20), ACCEPTED)
+
+
+def test_every_breach_is_named() -> None:
+    """Each figure beyond its limit is one complaint with figure and limit."""
+    bad = reading(1, 1, fps=1.0, free_heap_bytes=10, status="error")
+    assert len(complaints(bad, HealthLimits())) == 3
+    assert complaints(FIRST, HealthLimits()) == []

@@ -1,0 +1,108 @@
+"""A device's side of the OTA protocol for tests of the sender: small, blocking, and nasty on request."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import sleep
+
+Talk = Callable[[socket.socket, int], None]
+"""What the peer does with its connection to the sender and the size it was promised."""
+
+
+@dataclass
+class Peer:
+    """Listens for invitations on loopback; what it got is kept for the test to look at."""
+
+    talk: Talk | None = None
+    """None: say OK, but never connect."""
+    answer: bytes | None = b"OK"
+    ignore: int = 0
+    """How many invitations are lost on the way."""
+    answers: int = 1
+    before: Callable[[tuple[str, int]], None] | None = None
+    """Called with the sender's TCP address before the peer connects."""
+    invitations: list[bytes] = field(default_factory=list)
+    image: bytes = b""
+    port: int = 0
+
+    def serve(self, udp: socket.socket) -> None:
+        """Take one session."""
+        while True:
+            try:
+                data, sender = udp.recvfrom(1000)
+            except (TimeoutError, OSError):
+                return
+            if data == b"stop":
+                return
+            self.invitations.append(data)
+            if len(self.invitations) <= self.ignore:
+                continue
+            for _ in range(self.answers if self.answer is not None else 0):
+                udp.sendto(self.answer or b"", sender)
+            if self.talk is not None:
+                self._connect((sender[0], int(data.split()[1])), int(data.split()[2]))
+                return
+
+    def _connect(self, sender: tuple[str, int], size: int) -> None:
+        if self.before is not None:
+            self.before(sender)
+        assert self.talk is not None
+        with socket.create_connection(sender, timeout=5) as connection:
+            self.talk(connection, size)
+
+    def read(self, connection: socket.socket, most: int = 1460) -> bytes:
+        """Read some of the image."""
+        data = connection.recv(most)
+        self.image += data
+        return data
+
+    def finish(self, connection: socket.socket, size: int, say: str = "OK") -> None:
+        """Read the rest with an answer for each piece, then say `say` in one piece with the last count."""
+        while data := self.read(connection):
+            last = len(self.image) == size
+            connection.sendall(f"{len(data)}{say if last else ''}".encode())
+            if last:
+                return
+
+    @property
+    def md5(self) -> str:
+        """MD5 of what arrived."""
+        return hashlib.md5(self.image, usedforsecurity=False).hexdigest()
+
+
+@contextmanager
+def listening(peer: Peer) -> Iterator[Peer]:
+    """Let a peer serve in a thread for as long as the block lasts."""
+    with socket.socket(type=socket.SOCK_DGRAM) as udp:
+        udp.bind(("127.0.0.1", 0))
+        udp.settimeout(10)
+        peer.port = udp.getsockname()[1]
+        thread = threading.Thread(target=peer.serve, args=(udp,))
+        thread.start()
+        try:
+            yield peer
+        finally:
+            with socket.socket(type=socket.SOCK_DGRAM) as stop:
+                stop.sendto(b"stop", ("127.0.0.1", peer.port))
+            thread.join(10)
+            assert not thread.is_alive()
+
+
+def reset(connection: socket.socket) -> None:
+    """Cut a connection as a device does that loses power: with a reset."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def slowly(connection: socket.socket, text: str) -> None:
+    """Send a text byte by byte, each in its own segment."""
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for byte in text.encode():
+        connection.sendall(bytes([byte]))
+        sleep(0.002)

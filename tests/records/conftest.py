@@ -1,0 +1,49 @@
+"""Small notebooks of the tests' own, and ways to run them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import nbformat
+import pytest
+
+PARAMETERS = 'device: str = ""  # which one\nhours: int = 24  # how far back\nstrict: bool = False  # refuse WARN'
+WriteNotebook = Callable[..., Path]
+WriteIn = Callable[..., Path]
+
+
+def check(status: str, name: str = "a thing: works", evidence: str = "seen") -> str:
+    """Return a cell that adds a check of this status."""
+    return (
+        "from k1nb.checks import Check, Status\n"
+        f"run.add(Check({name!r}, Status.{status}, {evidence!r}, 'do this', 'http://127.0.0.1/'))"
+    )
+
+
+@pytest.fixture(scope="session")
+def write_in() -> WriteIn:
+    """Return a function that writes a notebook of these cells into a folder."""
+    return write
+
+
+@pytest.fixture
+def write_notebook(tmp_path: Path) -> WriteNotebook:
+    """Return a function that writes a notebook of these cells into the test's folder."""
+    return partial(write, tmp_path)
+
+
+def write(folder: Path, *cells: str, name: str = "tiny", parameters: str = PARAMETERS, conclude: bool = True) -> Path:
+    """Write a notebook that connects, runs these cells, and concludes unless told otherwise."""
+    file = folder / f"{name}.ipynb"
+    declaring = nbformat.v4.new_code_cell(parameters)
+    declaring.metadata.tags = ["parameters"]
+    connecting = f"from k1nb.records import connect\nrun = connect({str(file)!r}, globals())"
+    code = [connecting, *cells, *(["run.conclude()"] if conclude else [])]
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_markdown_cell("# Tiny"), declaring, *map(nbformat.v4.new_code_cell, code)],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+    )
+    file.write_text(nbformat.writes(notebook), encoding="utf-8")
+    return file

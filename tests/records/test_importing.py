@@ -1,0 +1,194 @@
+"""Executed notebooks that join their record."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import nbclient
+import nbformat
+import pytest
+from pydantic import SecretStr
+
+from k1nb.checks import Verdict
+from k1nb.config import Settings
+from k1nb.errors import RecordError
+from k1nb.records import MIME, Archive, Record, import_notebook
+from k1nb.records._importing import NEVER, carried
+from tests.records.conftest import WriteIn, WriteNotebook, check
+
+Notebook = Any
+
+
+@pytest.fixture(scope="module")
+def _concluded(tmp_path_factory: pytest.TempPathFactory, write_in: WriteIn) -> Path:
+    """Return a folder with a home and a notebook that a kernel of its own has executed there, made once."""
+    folder = tmp_path_factory.mktemp("concluded")
+    notebook = nbformat.read(write_in(folder, check("WARN")), as_version=4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("K1NB_HOME", str(folder / "home"))
+        nbclient.NotebookClient(notebook, kernel_name="python3", timeout=60).execute()
+    nbformat.write(notebook, folder / "out.ipynb")
+    return folder
+
+
+@pytest.fixture
+def executed(settings: Settings, tmp_path: Path, _concluded: Path) -> Path:
+    """Return a notebook that a kernel of its own has executed, and whose record is in the archive without it."""
+    shutil.copytree(_concluded / "home" / "records", settings.paths.records)
+    return Path(shutil.copy(_concluded / "out.ipynb", tmp_path / "out.ipynb"))
+
+
+def changed(file: Path, change: Any) -> Path:
+    """Write a copy of a notebook after `change` has been at it, and return it."""
+    notebook = nbformat.read(file, as_version=4)
+    change(notebook)
+    other = file.with_name("changed.ipynb")
+    nbformat.write(notebook, other)
+    return other
+
+
+def only(settings: Settings) -> Record:
+    """Return the one record there is."""
+    (record,) = Archive(settings.paths).list()
+    return record
+
+
+def test_a_notebook_finds_its_record_once_and_for_all(settings: Settings, executed: Path) -> None:
+    """An executed notebook joins the record of its run; importing it again changes nothing."""
+    assert only(settings).executed is None
+    record = import_notebook(settings, executed)
+    assert record.id == only(settings).id
+    assert (record.verdict, record.executed) == (Verdict.WARN, record.folder / "notebook.ipynb")
+    before = (record.folder / "notebook.ipynb").stat().st_mtime_ns
+    assert import_notebook(settings, executed).files == record.files
+    assert (record.folder / "notebook.ipynb").stat().st_mtime_ns == before
+
+
+def test_a_record_takes_no_second_notebook(settings: Settings, executed: Path) -> None:
+    """Once a notebook has joined, one with other code or outputs is refused and the first one stays."""
+    record = import_notebook(settings, executed)
+
+    def touch(notebook: Notebook) -> None:
+        notebook.cells[3].source += "\n# touched"
+
+    with pytest.raises(RecordError, match="already holds"):
+        import_notebook(settings, changed(executed, touch))
+    assert only(settings).files == record.files
+
+
+def test_a_notebook_of_another_machine_brings_its_record(settings: Settings, executed: Path, tmp_path: Path) -> None:
+    """Where the run's record is not in this archive, it is made from what the notebook carries."""
+    there = only(settings)
+    here = settings.model_copy(update={"home": tmp_path / "elsewhere"})
+    record = import_notebook(here, executed)
+    assert (record.id, record.verdict, record.checks) == (there.id, there.verdict, there.checks)
+    assert record.manifest.versions == there.manifest.versions
+    assert record.executed is not None
+    assert only(here).id == there.id
+
+
+def test_a_notebook_saved_too_early_is_not_taken_for_the_run(settings: Settings, executed: Path) -> None:
+    """A notebook without its conclusion does not join a record that has one."""
+
+    def unsaved(notebook: Notebook) -> None:
+        notebook.cells[-1].outputs = []
+
+    with pytest.raises(RecordError, match="says INTERRUPTED"):
+        import_notebook(settings, changed(executed, unsaved))
+    assert only(settings).executed is None
+
+
+def test_a_notebook_that_never_concluded_is_interrupted(settings: Settings, executed: Path) -> None:
+    """A notebook that connected but did not conclude becomes an INTERRUPTED record."""
+
+    def unsaved(notebook: Notebook) -> None:
+        notebook.cells[-1].outputs = []
+
+    file = changed(executed, unsaved)
+    shutil.rmtree(settings.paths.records)
+    record = import_notebook(settings, file)
+    assert (record.verdict, record.reason, record.parameters["hours"]) == (Verdict.INTERRUPTED, NEVER, 24)
+
+
+def test_a_notebook_that_never_connected_is_interrupted(settings: Settings, write_notebook: WriteNotebook) -> None:
+    """A notebook without any trace of a run becomes an INTERRUPTED record, one and the same each time."""
+    file = write_notebook(check("OK"))
+    record = import_notebook(settings, file)
+    assert (record.verdict, record.notebook, record.reason) == (Verdict.INTERRUPTED, "tiny", NEVER)
+    assert import_notebook(settings, file).id == record.id
+    assert len(Archive(settings.paths).list()) == 1
+
+
+def test_what_papermill_noted_is_used(settings: Settings, write_notebook: WriteNotebook) -> None:
+    """Of a notebook that broke before it connected, papermill's times, name and parameters are kept."""
+
+    def note(notebook: Notebook) -> None:
+        notebook.metadata.papermill = {
+            "input_path": "/somewhere/daily_health.ipynb",
+            "start_time": "2026-03-01T04:05:06.000000",
+            "end_time": None,
+            "parameters": {"device": 7},
+        }
+
+    record = import_notebook(settings, changed(write_notebook(), note))
+    assert record.id.startswith("20260301-040506-daily_health-")
+    assert dict(record.parameters) == {"device": 7}
+
+
+@pytest.mark.parametrize("name", ["run", "verdict", "checks", "parameters"])
+def test_a_manifest_that_was_tampered_with_is_refused(
+    settings: Settings, executed: Path, tmp_path: Path, name: str
+) -> None:
+    """A carried manifest that is no manifest, leaves the archive, or is greener than its checks is refused."""
+    values = {"run": "../../../evil", "verdict": "OK", "checks": 3, "parameters": []}
+
+    def tamper(notebook: Notebook) -> None:
+        notebook.cells[-1].outputs[0].data[MIME][name] = values[name]
+
+    here = settings.model_copy(update={"home": tmp_path / "elsewhere"})
+    with pytest.raises(RecordError):
+        import_notebook(here, changed(executed, tamper))
+    assert Archive(here.paths).list() == []
+    assert not (tmp_path / "evil").exists()
+
+
+def test_the_newest_run_in_a_notebook_counts(executed: Path) -> None:
+    """Where outputs of an older run are left in a notebook, the newest run is the one it belongs to."""
+    notebook = nbformat.read(executed, as_version=4)
+    newest = carried(notebook)
+    assert newest is not None
+    older = {**notebook.cells[-1].outputs[0].data[MIME], "run": "20200101-000000-tiny-000000"}
+    older["started_at"] = "2020-01-01T00:00:00Z"
+    notebook.cells.append(
+        nbformat.v4.new_code_cell("old", outputs=[nbformat.v4.new_output("display_data", {MIME: older})])
+    )
+    assert carried(notebook) == newest
+
+
+def test_an_imported_notebook_is_redacted(settings: Settings, executed: Path) -> None:
+    """Secrets in an imported notebook are masked, and it still counts as the same when imported again."""
+    secret = "correct-horse-battery"
+    guarded = settings.model_copy(update={"github_webhook_secret": SecretStr(secret)})
+
+    def leak(notebook: Notebook) -> None:
+        notebook.cells[3].outputs = [nbformat.v4.new_output("stream", text=f"it is {secret}\n")]
+
+    file = changed(executed, leak)
+    record = import_notebook(guarded, file)
+    assert record.executed is not None
+    assert secret not in record.executed.read_text()
+    assert "it is [redacted]" in record.executed.read_text()
+    assert import_notebook(guarded, file).files == record.files
+
+
+def test_a_run_under_way_takes_no_notebook(settings: Settings, executed: Path) -> None:
+    """While a run is under way its notebook cannot be imported."""
+    from k1nb.records._record import Process, write_manifest
+
+    record = only(settings)
+    staged = record.folder.rename(settings.paths.staging / record.id)
+    write_manifest(staged, record.manifest.changed(process=Process.own()))
+    with pytest.raises(RecordError, match="under way"):
+        import_notebook(settings, executed)

@@ -1,0 +1,214 @@
+"""Staging: how runs grow and are moved in."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from pydantic import SecretStr
+
+from k1nb.checks import Check, Status, Verdict
+from k1nb.config import Settings
+from k1nb.errors import RecordError
+from k1nb.records import Archive
+from k1nb.records._archive import LOST
+from k1nb.records._record import NOTEBOOK, Process, write_manifest
+from k1nb.records._staging import PARTIAL, SUPERSEDED, Staging
+
+OK = Check("a", Status.OK, "seen")
+
+
+@pytest.fixture
+def staging(settings: Settings) -> Staging:
+    """Return the staging of a fresh home."""
+    return Staging(settings)
+
+
+@pytest.fixture
+def gone() -> Process:
+    """Return a process that has ended."""
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    return Process(pid=child.pid, started=0)
+
+
+def executed(text: str = "1 + 1") -> nbformat.NotebookNode:
+    """Return an executed notebook."""
+    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text)])
+
+
+def test_a_begun_run_is_staged_privately_and_runs(staging: Staging, settings: Settings) -> None:
+    """A run that has begun is INTERRUPTED and running, in a folder for its owner alone."""
+    record = staging.begin("tiny")
+    assert record.folder.parent == settings.paths.staging
+    assert record.folder.stat().st_mode & 0o077 == 0
+    assert settings.paths.records.stat().st_mode & 0o077 == 0
+    (listed,) = Archive(settings.paths).list()
+    assert (listed.id, listed.verdict, listed.running) == (record.id, Verdict.INTERRUPTED, True)
+
+
+def test_changes_are_on_the_disk_at_once(staging: Staging, settings: Settings) -> None:
+    """What is added to a staged run can be read by everybody at once."""
+    record = staging.update(staging.begin("tiny"), checks=(OK,))
+    assert Archive(settings.paths).get(record.id).checks == (OK,)
+
+
+def test_a_settled_run_is_moved_in_whole(staging: Staging, settings: Settings) -> None:
+    """A settled run has left staging, with its notebook and the sums of its files."""
+    record = staging.update(staging.begin("tiny"), checks=(OK,), verdict=Verdict.OK)
+    settled = staging.settle(record, executed=executed())
+    assert settled.folder == settings.paths.records / record.id
+    assert not list(settings.paths.staging.iterdir())
+    assert settled.verdict is Verdict.OK
+    assert not settled.running
+    assert dict(settled.files) == {NOTEBOOK: hashlib.sha256((settled.folder / NOTEBOOK).read_bytes()).hexdigest()}
+
+
+def test_a_reason_takes_a_passing_verdict_back(staging: Staging) -> None:
+    """A run that broke after it had concluded well did not end well."""
+    record = staging.update(staging.begin("tiny"), checks=(OK,), verdict=Verdict.OK)
+    settled = staging.settle(record, reason="cell 9: ZeroDivisionError")
+    assert (settled.verdict, settled.reason) == (Verdict.INTERRUPTED, "cell 9: ZeroDivisionError")
+
+
+def test_a_reason_leaves_a_worse_verdict(staging: Staging) -> None:
+    """A run that had found a failure keeps its verdict when it breaks."""
+    record = staging.update(staging.begin("tiny"), verdict=Verdict.FAIL)
+    assert staging.settle(record, reason="broke").verdict is Verdict.FAIL
+
+
+def test_a_closed_run_takes_no_changes(staging: Staging) -> None:
+    """Once a run has been moved in, nothing can be written into it, nor does its folder in staging come back."""
+    record = staging.begin("tiny")
+    staging.settle(record)
+    with pytest.raises(RecordError, match="closed"):
+        staging.update(record, checks=(OK,))
+    assert not record.folder.exists()
+
+
+def test_the_next_start_moves_in_what_a_crash_left(staging: Staging, settings: Settings, gone: Process) -> None:
+    """A run whose process is gone is listed as INTERRUPTED, and moved in when the next one begins."""
+    record = staging.update(staging.begin("tiny"), checks=(OK,), process=gone)
+    (listed,) = Archive(settings.paths).list()
+    assert (listed.verdict, listed.running) == (Verdict.INTERRUPTED, False)
+    staging.begin("tiny")
+    left = Archive(settings.paths).get(record.id)
+    assert left.folder.parent == settings.paths.records
+    assert (left.verdict, left.reason, left.checks) == (Verdict.INTERRUPTED, LOST, (OK,))
+
+
+def test_a_crash_after_a_good_verdict_is_no_success(staging: Staging, settings: Settings, gone: Process) -> None:
+    """A runner that died before it could move a concluded run in leaves no green record."""
+    record = staging.update(staging.begin("tiny"), checks=(OK,), verdict=Verdict.OK, process=gone)
+    staging.sweep()
+    assert Archive(settings.paths).get(record.id).verdict is Verdict.INTERRUPTED
+
+
+def test_what_papermill_saved_before_a_crash_is_kept(staging: Staging, settings: Settings, gone: Process) -> None:
+    """The notebook that was saved last joins the record of a crashed run."""
+    record = staging.update(staging.begin("tiny"), process=gone)
+    (record.folder / NOTEBOOK).write_text(nbformat.writes(executed()))
+    staging.sweep()
+    assert NOTEBOOK in Archive(settings.paths).get(record.id).files
+
+
+def test_half_a_notebook_is_kept_as_text(staging: Staging, settings: Settings, gone: Process) -> None:
+    """A notebook that was cut off while it was saved is kept as text, under another name."""
+    record = staging.update(staging.begin("tiny"), process=gone)
+    (record.folder / NOTEBOOK).write_text('{"cells": [{"cell_ty')
+    staging.sweep()
+    left = Archive(settings.paths).get(record.id)
+    assert list(left.files) == [PARTIAL]
+    assert (left.folder / PARTIAL).read_text() == '{"cells": [{"cell_ty'
+
+
+def test_the_kernel_that_begins_again_closes_its_own_run(staging: Staging, settings: Settings) -> None:
+    """Of two runs begun by one kernel, only the second is under way."""
+    first = staging.begin("tiny")
+    staging.sweep()
+    assert Archive(settings.paths).get(first.id).running
+    staging.sweep(superseded=True)
+    assert Archive(settings.paths).get(first.id).reason == SUPERSEDED
+
+
+def test_a_run_of_another_machine_is_left_alone(staging: Staging, settings: Settings, gone: Process) -> None:
+    """Of a process on another host that shares the home nothing is known here, so its run counts as running."""
+    record = staging.update(staging.begin("tiny"), process=gone, host="another")
+    staging.sweep()
+    assert Archive(settings.paths).get(record.id).running
+
+
+def test_a_damaged_run_in_staging_is_shown_and_kept(staging: Staging, settings: Settings) -> None:
+    """A manifest that cannot be read makes its run UNKNOWN; nothing of it is removed, and others can begin."""
+    record = staging.begin("tiny")
+    (record.folder / "manifest.json").write_text("{")
+    (record.folder / NOTEBOOK).write_text("precious")
+    staging.begin("other")
+    damaged = Archive(settings.paths).get(record.id)
+    assert (damaged.verdict, damaged.running) == (Verdict.UNKNOWN, False)
+    assert (damaged.folder / NOTEBOOK).read_text() == "precious"
+
+
+def test_secrets_are_in_nothing_that_is_kept(settings: Settings) -> None:
+    """Parameters, checks, outputs and the kernel's log are redacted before they are moved in."""
+    secret = "correct-horse-battery"
+    guarded = Staging(settings.model_copy(update={"github_webhook_secret": SecretStr(secret)}))
+    record = guarded.update(
+        guarded.begin("tiny"), parameters={"p": secret}, checks=(Check("a", Status.OK, f"saw {secret}"),)
+    )
+    (record.folder / "kernel.log").write_text(f"warning: {secret}")
+    settled = guarded.settle(record, executed=executed(f"x = '{secret}'"), reason=f"broke at {secret}")
+    kept = [f for f in settled.folder.rglob("*") if f.is_file()]
+    assert len(kept) == 3
+    assert not [f for f in kept if secret.encode() in f.read_bytes()]
+
+
+def test_a_silent_kernel_leaves_no_log(staging: Staging) -> None:
+    """An empty kernel log is not kept."""
+    record = staging.begin("tiny")
+    (record.folder / "kernel.log").write_text("\n")
+    assert not staging.settle(record).files
+
+
+def test_nothing_in_the_archive_is_overwritten(staging: Staging, settings: Settings) -> None:
+    """A run whose id is taken stays in staging, and the record that has it stays as it was."""
+    first = staging.settle(staging.begin("tiny"), reason="first")
+    write_manifest(settings.paths.staging / first.id, first.manifest.changed(process=Process.own()))
+    with pytest.raises(RecordError, match="already"):
+        staging.settle(staging.staged(first.id), reason="second")
+    assert Archive(settings.paths)._paths.staging.joinpath(first.id).is_dir()
+    assert (first.folder / "manifest.json").read_text().count("first") == 1
+
+
+def test_a_run_that_is_not_under_way_cannot_be_joined(staging: Staging) -> None:
+    """A kernel that is told of a run nobody staged is refused with the variable's name."""
+    with pytest.raises(RecordError) as error:
+        staging.staged("20260301-040506-tiny-0a1b2c")
+    assert "K1NB_RUN" in str(error.value.hint)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_folder_of_somebody_else_is_refused(settings: Settings) -> None:
+    """Records are not written into another user's folder."""
+    from k1nb.errors import StorageError
+
+    settings.paths.records.mkdir(parents=True)
+    os.chown(settings.paths.records, 12345, 12345)
+    with pytest.raises(StorageError, match="another user"):
+        Staging(settings).begin("tiny")
+
+
+def test_the_staged_notebook_of_a_run_is_redacted_too(settings: Settings, gone: Process) -> None:
+    """What papermill saved before a crash is redacted when it is moved in."""
+    secret = "correct-horse-battery"
+    guarded = Staging(settings.model_copy(update={"github_webhook_secret": SecretStr(secret)}))
+    record = guarded.update(guarded.begin("tiny"), process=gone)
+    saved: Path = record.folder / NOTEBOOK
+    saved.write_text(nbformat.writes(executed(f"x = '{secret}'")))
+    guarded.sweep()
+    assert secret not in (settings.paths.records / record.id / NOTEBOOK).read_text()

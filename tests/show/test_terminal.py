@@ -1,0 +1,125 @@
+"""What the command line prints for people."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from k1nb import show
+from k1nb.checks import Check, Status, Verdict
+from k1nb.config import Settings
+from k1nb.device import Device
+from k1nb.records import Archive
+from k1nb.records._record import Manifest, Record
+from k1nb.records._staging import Staging
+from k1nb.stack import ServiceStatus
+from tests.show.samples import BUILD, PIPELINE, START, at, readings
+from tests.show.test_tables import PLAN
+
+DEVICE = Device("demo", "02:4B:31:00:00:01", "127.0.0.1", 18080, 13232, kind="simulator")
+CHECKS = (
+    Check("fine [bold]x[/bold]", Status.OK, "seen [red]"),
+    Check("absent", Status.NOT_CONFIGURED, "no reason"),
+    Check("broken", Status.FAIL, "saw this", "mend that"),
+)
+
+
+def printed(function: Any, *arguments: Any, **options: Any) -> str:
+    """Return what is printed to a console that is no terminal."""
+    out = io.StringIO()
+    function(Console(file=out, width=200, highlight=False), *arguments, **options)
+    return out.getvalue()
+
+
+def record(**values: Any) -> Record:
+    """Return a record with these values."""
+    known: dict[str, Any] = {"run": "20260301-040000-daily_health-0a1b2c", "notebook": "daily_health"}
+    known |= {"started_at": START, "ended_at": at(3), "verdict": Verdict.FAIL, "checks": CHECKS}
+    return Record(Manifest(**known | values), Path("/records/x"))
+
+
+def test_checks_come_worst_first_with_their_hints_and_no_markup() -> None:
+    """The worst check comes first, hints stand below, and what a check says is printed as it is."""
+    text = printed(show.print_checks, CHECKS)
+    assert text.index("broken") < text.index("fine") < text.index("absent")
+    assert "hint: mend that" in text
+    assert "seen [red]" in text
+    assert "not configured" in text
+
+
+def test_a_plan_is_printed_with_its_id() -> None:
+    """A plan's id and steps are printed."""
+    assert PLAN.id in printed(show.print_plan, PLAN)
+
+
+def test_an_execution_is_printed_with_its_childrens_tasks() -> None:
+    """Tasks are listed with status, length and attempts; a child's stand below their task."""
+    text = printed(show.print_execution, PIPELINE, {BUILD.id: BUILD})
+    assert "the device did not answer" in text
+    assert "  platformio_compile" in text
+    assert "attempt 2" in text
+    assert "FAILED_WITH_TERMINAL_ERROR" in text
+    assert "platformio_compile" not in printed(show.print_execution, PIPELINE)
+
+
+def test_a_record_is_printed_with_all_it_holds() -> None:
+    """Verdict, reason, parameters, executions, checks and files of a record are printed."""
+    text = printed(
+        show.print_record,
+        record(
+            reason="it broke", parameters={"hours": 3}, executions=("e-1",), artifacts=("f00",), files={"a.txt": "0"}
+        ),
+    )
+    for word in ("FAIL", "it broke", "hours=3", "execution: e-1", "artifact: f00", "mend that", "a.txt", "/records/x"):
+        assert word in text
+
+
+def test_records_are_listed_one_a_line() -> None:
+    """A list of records tells verdict, run, time and reason or counts; a running one is called running."""
+    running = Record(record(ended_at=None, verdict=Verdict.INTERRUPTED, checks=()).manifest, Path("/x"), running=True)
+    text = printed(show.print_records, [record(), running, record(reason="lost")])
+    assert "1 FAIL, 1 OK, 1 not configured" in text
+    assert "running" in text
+    assert "lost" in text
+    assert "k1nb run daily_health" in printed(show.print_records, [])
+
+
+def test_a_damaged_record_can_be_printed(settings: Settings) -> None:
+    """A record whose manifest is damaged is printed as UNKNOWN, in the list and by itself."""
+    damaged = Staging(settings).settle(Staging(settings).begin("tiny"))
+    (damaged.folder / "manifest.json").write_text("{")
+    (found,) = Archive(settings.paths).list()
+    assert "UNKNOWN" in printed(show.print_records, [found])
+    assert "UNKNOWN" in printed(show.print_record, found)
+    assert found.as_dict()["verdict"] == "UNKNOWN"
+
+
+def test_services_are_listed() -> None:
+    """Services are listed with state, pid and address; one that never ran has neither."""
+    services = [
+        ServiceStatus("conductor", "running", 4711, START, "http://127.0.0.1:8080/api", "400 MiB"),
+        ServiceStatus("workers", "absent"),
+    ]
+    text = printed(show.print_services, services)
+    for word in ("conductor", "running", "4711", "http://127.0.0.1:8080/api", "2026-03-01 04:00:00", "absent"):
+        assert word in text
+
+
+def test_devices_are_listed() -> None:
+    """Devices are listed with MAC, ports, role and kind; an empty inventory says how to fill it."""
+    text = printed(show.print_devices, [DEVICE])
+    for word in ("demo", "02:4B:31:00:00:01", "18080", "13232", "test", "simulator"):
+        assert word in text
+    assert "k1nb device add" in printed(show.print_devices, [])
+
+
+@pytest.mark.parametrize(("stamp", "word"), [("k1-0123456789ab", "k1-0123456789ab"), (None, "none shown")])
+def test_readings_are_printed_with_their_units(stamp: str | None, word: str) -> None:
+    """A device's readings are printed with units, and a missing stamp is said to be missing."""
+    text = printed(show.print_readings, DEVICE, readings(stamp=stamp))
+    for expected in (word, "118.4 fps", "4.31 ms", "212,992 B", "26 h 03 min", "lava"):
+        assert expected in text

@@ -1,0 +1,147 @@
+"""Settings: where they come from, and what is said of a wrong one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from k1nb import config
+from k1nb.errors import SettingError
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give each test a home of its own."""
+    monkeypatch.setenv("K1NB_HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_the_environment_wins_over_the_file_and_the_file_over_the_default(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A setting is taken from the environment, then from k1nb.toml, then from its default."""
+    (home / "k1nb.toml").write_text('conductor_server_url = "http://127.0.0.1:7000/api"\nmetrics_port = 9555\n')
+    monkeypatch.setenv("METRICS_PORT", "9444")
+    settings = config.load()
+    assert (settings.metrics_port, settings.conductor_port, settings.log_level) == (9444, 7000, "info")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("METRICS_PORT", "abc", "integer"),
+        ("METRICS_PORT", "70000", "65535"),
+        ("CONDUCTOR_SERVER_URL", "localhost:8080", "http"),
+        ("LOG_LEVEL", "loud", "'debug', 'info'"),
+        ("K1NB_TIMINGS_SCALE", "0", "greater than 0"),
+        ("K1NB_TARGET", "moon", "local"),
+    ],
+)
+def test_a_wrong_value_names_key_value_and_what_was_wanted(
+    name: str, value: str, wanted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error for a wrong value names the setting, the value and what was wanted, and has a hint."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingError) as caught:
+        config.load()
+    assert name in caught.value.message
+    assert value in caught.value.message
+    assert wanted in caught.value.message
+    assert caught.value.hint
+
+
+def test_an_unknown_key_of_the_file_is_refused_with_the_nearest_known_one(home: Path) -> None:
+    """A misspelt key of k1nb.toml is an error that suggests the right one."""
+    (home / "k1nb.toml").write_text('conductor_server_ulr = "http://127.0.0.1:1/api"\n')
+    with pytest.raises(SettingError, match="conductor_server_ulr") as caught:
+        config.load()
+    assert caught.value.hint == "did you mean conductor_server_url?"
+
+
+def test_an_unknown_variable_of_ours_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A misspelt K1NB_ variable is an error that suggests the right one."""
+    monkeypatch.setenv("K1NB_HOMES", "/x")
+    with pytest.raises(SettingError, match="K1NB_HOMES") as caught:
+        config.load()
+    assert caught.value.hint == "did you mean K1NB_HOME?"
+
+
+def test_a_broken_file_is_named(home: Path) -> None:
+    """A k1nb.toml that is no TOML is named in the error."""
+    (home / "k1nb.toml").write_text("home = [")
+    with pytest.raises(SettingError, match=r"k1nb\.toml"):
+        config.load()
+
+
+def test_json_that_is_none_is_a_setting_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Repositories given as something else than JSON are a setting error, not a traceback."""
+    monkeypatch.setenv("K1NB_REPOSITORIES", "{nonsense")
+    with pytest.raises(SettingError, match="K1NB_REPOSITORIES"):
+        config.load()
+
+
+def test_a_wrong_secret_is_not_repeated(home: Path) -> None:
+    """The error for a secret of the wrong type does not quote it."""
+    (home / "k1nb.toml").write_text("github_webhook_secret = 123456789\n")
+    with pytest.raises(SettingError) as caught:
+        config.load()
+    assert "123456789" not in str(caught.value)
+
+
+def test_secrets_are_masked_wherever_settings_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither repr nor dump shows a secret's value, and the redactor knows it."""
+    monkeypatch.setenv("GITHUB_WEBHOOK_SECRET", "correct-horse-battery")
+    settings = config.load()
+    assert "correct-horse" not in f"{settings!r}{settings.model_dump()}{settings.model_dump_json()}"
+    assert settings.redact("it is correct-horse-battery") == "it is [redacted]"
+
+
+def test_credentials_in_the_address_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address with a password in it is refused."""
+    monkeypatch.setenv("CONDUCTOR_SERVER_URL", "http://me:pw@127.0.0.1:8080/api")
+    with pytest.raises(SettingError, match="CONDUCTOR_AUTH_KEY"):
+        config.load()
+
+
+def test_settings_are_frozen() -> None:
+    """A setting cannot be changed after loading."""
+    with pytest.raises(ValidationError):
+        config.load().metrics_port = 1
+
+
+def test_timings_scale_with_their_factor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The factor multiplies every wait."""
+    before = config.load().timings
+    monkeypatch.setenv("K1NB_TIMINGS_SCALE", "0.5")
+    after = config.load().timings
+    assert after.reboot_deadline == before.reboot_deadline / 2
+    assert after.ota_deadline == before.ota_deadline / 2
+
+
+def test_artifacts_live_where_the_guide_says(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ARTIFACT_STORAGE_PATH overrides the artifacts folder of the home."""
+    assert config.load().paths.artifacts == home / "artifacts"
+    monkeypatch.setenv("ARTIFACT_STORAGE_PATH", str(home / "elsewhere"))
+    assert config.load().paths.artifacts == home / "elsewhere"
+
+
+@pytest.mark.parametrize("name", ["K1NB_HOME", "K1NB_CACHE", "ARTIFACT_STORAGE_PATH"])
+def test_a_folder_that_cannot_be_one_is_refused(home: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A folder of ours may be missing, but neither be a file nor lie below one."""
+    (home / "file").touch()
+    monkeypatch.setenv(name, str(home / "new" / "folder"))
+    config.load()
+    for wrong in (home / "file", home / "file" / "below"):
+        monkeypatch.setenv(name, str(wrong))
+        with pytest.raises(SettingError, match=f"{name} .*{wrong}.* a folder is wanted, and {home / 'file'} is none"):
+            config.load()
+
+
+@pytest.mark.parametrize("port", ["0", "x", "65536"])
+def test_an_address_with_a_wrong_port_is_refused(monkeypatch: pytest.MonkeyPatch, port: str) -> None:
+    """The server's address is refused where its port is none, before anything asks for it."""
+    monkeypatch.setenv("CONDUCTOR_SERVER_URL", f"http://127.0.0.1:{port}/api")
+    with pytest.raises(SettingError, match=f"CONDUCTOR_SERVER_URL .*:{port}/api"):
+        config.load()

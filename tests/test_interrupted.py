@@ -1,0 +1,173 @@
+"""Runs that don't conclude: whatever ends them, they say INTERRUPTED, end non-zero, and leave no process behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from k1nb.config import Settings
+from tests.cli.test_app import k1nb
+from tests.records.conftest import WriteNotebook, check, write
+
+SLEEP = "time.sleep(300)"
+Words = tuple[str, ...]
+
+
+def tell(file: Path, then: str) -> str:
+    """Return a cell that starts a child of its own, writes its and its child's pid into `file`, and goes on."""
+    return (
+        "import os, pathlib, subprocess, sys, time\n"
+        "child = subprocess.Popen(['sleep', '300'])\n"
+        f"pathlib.Path({str(file)!r} + '.new').write_text(f'{{os.getpid()}} {{child.pid}}')\n"
+        f"os.replace({str(file)!r} + '.new', {str(file)!r})\n"
+        f"{then}"
+    )
+
+
+@pytest.fixture
+def write_notebook(tmp_path: Path) -> WriteNotebook:
+    """Return a function that writes a notebook of these cells into the test's folder."""
+    return partial(write, tmp_path)
+
+
+@pytest.fixture
+def pids(tmp_path: Path) -> Iterator[Path]:
+    """Return the file into which the cell writes its pids; what is left of them is ended after the test."""
+    file = tmp_path / "pids"
+    yield file
+    for pid in map(int, file.read_text().split()) if file.exists() else ():
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def alive(pid: int) -> bool:
+    """Tell whether a process is there and more than a zombie."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait until something is so; the test's own time limit ends it otherwise."""
+    while not condition():
+        time.sleep(0.05)
+
+
+def only_record(settings: Settings) -> dict[str, Any]:
+    """Return the one run that `records list --json` lists, having compared it with its manifest."""
+    (record,) = json.loads(k1nb(settings, "records", "list", "--json").stdout)
+    manifest = json.loads((Path(record["folder"]) / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["verdict"] == record["verdict"]
+    found: dict[str, Any] = record
+    return found
+
+
+def assert_interrupted(settings: Settings, why: str) -> dict[str, Any]:
+    """Hold a run's record against what every interrupted run must say."""
+    record = only_record(settings)
+    assert (record["verdict"], record["running"]) == ("INTERRUPTED", False)
+    assert why in record["reason"], record["reason"]
+    assert [c["name"] for c in record["checks"]] == ["a thing: works"]
+    return record
+
+
+@contextmanager
+def running(settings: Settings, words: Words, pids: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run a program until the notebook's cell has told its pids, then hand it over; end it at last."""
+    environment = {**os.environ, "K1NB_HOME": str(settings.home)}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-m", *words], env=environment, **pipes) as runner:  # type: ignore[call-overload] # keywords as a dict
+        try:
+            wait_for(lambda: pids.exists() or runner.poll() is not None)
+            yield runner
+        finally:
+            runner.kill()
+
+
+@pytest.mark.parametrize(
+    ("then", "why"),
+    [
+        ("os.kill(os.getpid(), 9)", "cell 5: DeadKernelError"),
+        ("os._exit(0)", "cell 5: DeadKernelError"),
+        ("sys.exit(0)", "cell 5: SystemExit: 0"),
+        ("sys.exit(3)", "cell 5: SystemExit: 3"),
+        (SLEEP, "cell 5: CellTimeoutError"),
+    ],
+    ids=["killed", "os-exit-0", "exit-0", "exit-3", "hangs"],
+)
+def test_a_kernel_that_does_not_conclude(
+    settings: Settings, write_notebook: WriteNotebook, pids: Path, then: str, why: str
+) -> None:
+    """A notebook that dies, leaves or hangs ends 1 with an INTERRUPTED record that has its notebook and says why."""
+    file = write_notebook(check("OK"), tell(pids, then))
+    done = k1nb(settings, "run", str(file), "--json", K1NB_TIMINGS_SCALE="0.001")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert json.loads(done.stdout)["verdict"] == "INTERRUPTED"
+    assert "notebook.ipynb" in assert_interrupted(settings, why)["files"]
+    wait_for(lambda: not any(alive(int(pid)) for pid in pids.read_text().split()))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_runner_that_is_told_to_end(
+    settings: Settings, write_notebook: WriteNotebook, pids: Path, number: signal.Signals
+) -> None:
+    """A runner that is told to end ends its kernel and what that started, moves the record in, and says where it is."""
+    file = write_notebook(check("OK"), tell(pids, SLEEP))
+    with running(settings, ("k1nb", "run", str(file)), pids) as runner:
+        runner.send_signal(number)
+        out, err = runner.communicate()
+        assert runner.returncode == 128 + number
+        assert not any(alive(int(pid)) for pid in pids.read_text().split())
+    record = assert_interrupted(settings, f"cell 5: stopped by {number.name}")
+    assert (out, err) == ("", f"error: stopped by {number.name}\nhint: k1nb records show {record['run']}\n")
+    assert "notebook.ipynb" in record["files"]
+    assert Path(record["folder"]).parent == settings.paths.records
+
+
+@pytest.mark.parametrize("program", ["k1nb", "papermill"])
+def test_a_runner_that_is_killed(
+    settings: Settings, write_notebook: WriteNotebook, tmp_path: Path, pids: Path, program: str
+) -> None:
+    """A runner that gets SIGKILL leaves no kernel, and a run that is INTERRUPTED at once and moved in by the next."""
+    file = write_notebook(check("OK"), tell(pids, SLEEP))
+    words = {"k1nb": ("run", str(file)), "papermill": (str(file), str(tmp_path / "out.ipynb"))}[program]
+    with running(settings, (program, *words), pids) as runner:
+        assert only_record(settings)["running"]
+        runner.kill()
+        assert runner.wait() == -signal.SIGKILL
+        wait_for(lambda: not alive(int(pids.read_text().split()[0])))
+    first = assert_interrupted(settings, "its process ended before it concluded")
+    assert Path(first["folder"]).parent == settings.paths.staging
+    done = k1nb(settings, "run", str(write_notebook(check("OK"), name="next")))
+    assert done.returncode == 0, done.stderr
+    listed = json.loads(k1nb(settings, "records", "list", "--json").stdout)
+    assert [(r["notebook"], r["verdict"]) for r in listed] == [("next", "OK"), ("tiny", "INTERRUPTED")]
+    assert Path(listed[1]["folder"]).parent == settings.paths.records
+    assert listed[1]["reason"] == first["reason"]
+
+
+def test_a_run_that_concluded_before_its_runner_was_killed(
+    settings: Settings, write_notebook: WriteNotebook, pids: Path
+) -> None:
+    """A verdict that the runner did not live to archive is not passed on: what came after it nobody has seen."""
+    file = write_notebook(check("OK"), "run.conclude()", tell(pids, SLEEP), conclude=False)
+    with running(settings, ("k1nb", "run", str(file)), pids) as runner:
+        runner.kill()
+        runner.wait()
+    record = json.loads(k1nb(settings, "records", "list", "--json").stdout)[0]
+    assert (record["verdict"], record["running"]) == ("INTERRUPTED", False)
+    assert record["reason"]

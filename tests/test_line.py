@@ -1,0 +1,115 @@
+"""The line: from a git commit to a device that is proven to run it, on real parts."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from k1nb import delivery
+from k1nb._http import run
+from k1nb.conductor import Conductor, ExecutionStatus
+from k1nb.config import Settings
+from k1nb.device import DeviceClient, Inventory
+from k1nb.errors import ConsentError
+from k1nb.firmware import SAMPLE_PROJECT, Commit, Grade, Ledger, Outcome, commit_change, ensure_sample_repository
+from tests.conftest import BENCH
+
+ENVIRONMENT = "esp32-s3-devkitc-1"
+
+
+def observe(settings: Settings, commit: Commit) -> delivery.DeliveryFacts:
+    """Observe what a delivery of a commit to the simulated device would start from."""
+    return delivery.observe(
+        settings, repo=SAMPLE_PROJECT, branch="main", commit_sha=commit.sha, environment=ENVIRONMENT, device=BENCH
+    )
+
+
+def flashes(settings: Settings) -> int:
+    """Return how many images the simulated device has accepted."""
+    device = Inventory(settings.paths).get(BENCH)
+    answer = httpx.get(f"{device.base_url}/k1nb/simulator/state", trust_env=False)
+    return int(answer.json()["flashes_completed"])
+
+
+def stamp_shown(settings: Settings) -> str | None:
+    """Ask the device what it runs."""
+
+    async def ask() -> str | None:
+        async with DeviceClient(Inventory(settings.paths).get(BENCH), settings.timings) as client:
+            return (await client.info()).stamp
+
+    return run(ask)
+
+
+@pytest.fixture(scope="module")
+def delivered(line: Settings) -> tuple[Commit, delivery.DeliveryFacts, delivery.Delivery]:
+    """Deliver a new commit to the simulated device."""
+    commit = commit_change(ensure_sample_repository(line.paths))
+    facts = observe(line, commit)
+    plan = delivery.plan(facts)
+    result = delivery.apply(line, facts, plan, consent=plan.id)
+    assert result is not None
+    return commit, facts, result
+
+
+def test_a_commit_becomes_an_identified_deployment(
+    line: Settings, delivered: tuple[Commit, delivery.DeliveryFacts, delivery.Delivery]
+) -> None:
+    """A commit is built, stored, sent and proven: grade IDENTIFIED, in the ledger and by the device's own stamp."""
+    commit, facts, result = delivered
+    assert (result.outcome, result.grade) == (Outcome.succeeded, Grade.IDENTIFIED), result.evidence
+    assert result.execution.status is ExecutionStatus.COMPLETED
+    row = Ledger(line.paths).current(facts.device.mac)
+    assert row is not None
+    assert (row.artifact_id, row.grade, row.outcome) == (result.artifact_id, Grade.IDENTIFIED, Outcome.succeeded)
+    assert stamp_shown(line) == f"k1-{commit.sha[:12]}"
+
+
+def test_a_second_plan_is_empty(
+    line: Settings, delivered: tuple[Commit, delivery.DeliveryFacts, delivery.Delivery]
+) -> None:
+    """Once a commit is proven on the device nothing is planned for it, and the old plan is refused as changed."""
+    commit, before, _ = delivered
+    plan = delivery.plan(observe(line, commit))
+    assert plan.steps == ()
+    with pytest.raises(ConsentError, match="changed"):
+        delivery.apply(line, before, delivery.plan(before), consent=delivery.plan(before).id)
+
+
+def test_the_same_artifact_is_not_sent_twice(
+    line: Settings, delivered: tuple[Commit, delivery.DeliveryFacts, delivery.Delivery]
+) -> None:
+    """A deployment of what the device runs already is a no-op: completed, with nothing flashed."""
+    before = flashes(line)
+    with Conductor.from_settings(line) as server:
+        words = {"device": BENCH, "artifact_id": delivered[2].artifact_id}
+        execution_id = server.start("device-deployment", words)
+        *_, execution = server.follow(execution_id, timings=line.timings)
+    assert (execution.status, execution.output["outcome"]) == (ExecutionStatus.COMPLETED, "no_op")
+    assert flashes(line) == before
+
+
+def test_a_commit_that_does_not_compile_fails_before_the_device(line: Settings) -> None:
+    """A compile error fails the execution with the compiler's words, runs the handler, and nothing is flashed."""
+    before = flashes(line)
+    repository = ensure_sample_repository(line.paths)
+    main = repository.path / "firmware" / "src" / "main.c"
+    good = main.read_text()
+    broken = commit_change(repository, "Break it", {"firmware/src/main.c": good + "\nint broken( {\n"})
+    commit_change(repository, "Mend it", {"firmware/src/main.c": good})
+    facts = observe(line, broken)
+    plan = delivery.plan(facts)
+    result = delivery.apply(line, facts, plan, consent=plan.id)
+    assert result is not None
+    assert (result.execution.status, result.outcome) == (ExecutionStatus.FAILED, Outcome.failed)
+    assert flashes(line) == before
+    with Conductor.from_settings(line) as server:
+        build = next(t for t in result.execution.tasks if t.reference == "build")
+        assert build.child_id
+        child = server.execution(build.child_id)
+        assert "main.c" in (child.reason or "")
+        *_, handler = server.follow(child.output["conductor.failure_workflow"], timings=line.timings)
+    assert handler.status is ExecutionStatus.COMPLETED
+    assert handler.output["failed_task"] == "platformio_compile"
+    assert handler.output["commit_sha"] == broken.sha
+    assert handler.output["cleaned"] is True

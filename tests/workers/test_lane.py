@@ -1,0 +1,149 @@
+"""What one task type does when the way to the server fails: a proxy with faults before a real Conductor."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from structlog.testing import capture_logs
+
+from k1nb.workers import TaskContext, TaskFunction, TerminalFailure, task
+from tests.workers.scratch import Scratch, answering, hosting, settings_for, unique
+from tests.workers.test_host import Given, Made
+
+pytestmark = pytest.mark.anyio
+
+LOSE_REQUEST, LOSE_ANSWER = "lose request", "lose answer"
+
+
+class Proxy:
+    """Passes requests on, one per connection; each update of a task meets the next fault, if one is left.
+
+    A fault is a status to answer with, or the loss of the request or of its answer.
+    """
+
+    def __init__(self, upstream: str, *faults: str | int) -> None:
+        self._host, self._port = urlsplit(upstream).hostname, urlsplit(upstream).port
+        self.faults = list(faults)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection."""
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+            lines = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:] if b": " in line)
+            body = await reader.readexactly(int(lines.get(b"content-length", 0)))
+            fault = self.faults.pop(0) if self.faults and b"/tasks/update-v2" in head else ""
+            writer.write(await self._answer(fault, head.replace(b"keep-alive", b"close") + body))
+            await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass  # the client ended first
+        finally:
+            writer.close()
+
+    async def _answer(self, fault: str | int, request: bytes) -> bytes:
+        if isinstance(fault, int):
+            return f"HTTP/1.1 {fault} Fault\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
+        if fault == LOSE_REQUEST:
+            return b""
+        reader, writer = await asyncio.open_connection(self._host, self._port)
+        writer.write(request)
+        answer = await reader.read(-1)
+        writer.close()
+        return b"" if fault == LOSE_ANSWER else answer
+
+
+@asynccontextmanager
+async def proxied(url: str, *faults: str | int) -> AsyncIterator[tuple[str, Proxy]]:
+    """Run a proxy before the server at `url`; yields its own address and itself."""
+    proxy = Proxy(url, *faults)
+    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{port}/api", proxy
+
+
+def counting(name: str, runs: list[str], error: Exception | None = None) -> TaskFunction[Given, Made]:
+    """Return a task function that notes its runs."""
+
+    @task(name)
+    async def note(given: Given, context: TaskContext) -> Made:
+        runs.append(context.task.id)
+        if error is not None:
+            raise error
+        return Made(text=given.text)
+
+    return note
+
+
+@pytest.mark.parametrize("fault", [LOSE_REQUEST, LOSE_ANSWER, 503, 429])
+async def test_a_result_is_sent_until_it_is_heard(
+    scratch: Scratch, conductor_url: str, tmp_path: Path, fault: str | int
+) -> None:
+    """A finished result survives lost requests, lost answers and a server that is not ready; the task runs once."""
+    name, runs = await scratch.define(unique("stubborn"), retryCount=3), list[str]()
+    with capture_logs() as lines:
+        async with proxied(conductor_url, fault, fault) as (url, proxy):
+            settings = settings_for(url, tmp_path, timings_scale=0.2)
+            async with hosting(settings, counting(name, runs)):
+                execution = await scratch.ended(await scratch.start(name, text="x"))
+    (only,) = execution["tasks"]
+    assert (execution["status"], only["outputData"], len(runs)) == ("COMPLETED", {"text": "x"}, 1)
+    assert fault == LOSE_ANSWER or not proxy.faults
+    assert [line["event"] for line in lines].count("conductor lost") >= 1
+
+
+async def test_a_refused_output_becomes_a_terminal_failure(
+    scratch: Scratch, conductor_url: str, tmp_path: Path
+) -> None:
+    """Where a result itself is refused, its task fails for good in the refuser's words instead of hanging."""
+    name, runs = await scratch.define(unique("refused"), retryCount=3), list[str]()
+    async with (
+        proxied(conductor_url, 413) as (url, _),
+        hosting(settings_for(url, tmp_path, timings_scale=0.2), counting(name, runs)),
+    ):
+        execution = await scratch.ended(await scratch.start(name, text="x"))
+    (only,) = execution["tasks"]
+    assert (only["status"], len(runs)) == ("FAILED_WITH_TERMINAL_ERROR", 1)
+    assert "(413)" in only["reasonForIncompletion"]
+
+
+async def test_a_result_refused_for_good_is_dropped(scratch: Scratch, conductor_url: str, tmp_path: Path) -> None:
+    """A result that has nothing left to leave out is given up with an error in the log, and the host serves on."""
+    name = await scratch.define(unique("given_up"))
+    runs, error = list[str](), TerminalFailure("no")
+    with capture_logs() as lines:
+        async with (
+            proxied(conductor_url, 400) as (url, _),
+            hosting(settings_for(url, tmp_path, timings_scale=0.2), counting(name, runs, error)),
+        ):
+            first = await scratch.start(name, text="x")
+            await scratch.ended(await scratch.start(name, text="y"))
+    (only,) = await scratch.tasks(first)
+    assert only["status"] == "IN_PROGRESS"
+    assert [line["event"] for line in lines if line["log_level"] == "error"] == ["the server refuses a result"]
+
+
+async def test_a_result_nobody_waits_for_is_forgotten(scratch: Scratch, conductor_url: str, tmp_path: Path) -> None:
+    """While a result cannot be delivered, the end of its execution ends the tries."""
+    name, runs = await scratch.define(unique("forgotten")), list[str]()
+    async with (
+        proxied(conductor_url, *[500] * 1000) as (url, proxy),
+        hosting(settings_for(url, tmp_path, timings_scale=0.2), counting(name, runs)),
+    ):
+        execution_id = await scratch.start(name, text="x")
+        while len(proxy.faults) > 998:  # noqa: ASYNC110 - the proxy has no events
+            await asyncio.sleep(0.05)
+        await scratch.terminate(execution_id)
+    assert (await scratch.tasks(execution_id))[0]["status"] == "CANCELED"
+    assert len(proxy.faults) > 900
+
+
+async def test_an_answer_that_comes_too_soon_is_not_asked_for_again_at_once(tmp_path: Path) -> None:
+    """A server that says at once that nothing is there, as one does whose database fails, is asked ever less often."""
+    async with answering(b"[]") as (url, seen), hosting(settings_for(url, tmp_path), counting("hasty", [])):
+        await asyncio.sleep(1)
+    assert 1 <= len(seen) <= 4

@@ -1,0 +1,83 @@
+"""The mark on task functions, and their collection."""
+
+from __future__ import annotations
+
+import asyncio
+from types import ModuleType
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from k1nb.workers import TaskContext, TaskFunction, task, tasks_of
+
+
+class Given(BaseModel):
+    """An input."""
+
+    text: str = "none"
+
+
+class Made(BaseModel):
+    """An output."""
+
+    text: str
+
+
+@task("shout", concurrency=1)
+async def shout(given: Given, context: TaskContext) -> Made:  # noqa: ARG001 - a task takes both
+    """Say it louder."""
+    return Made(text=given.text.upper())
+
+
+def test_a_marked_function_knows_its_task_type_and_models() -> None:
+    """A mark keeps the name, the limit and the models that the annotations give."""
+    assert (shout.name, shout.concurrency, shout.input_model, shout.output_model) == ("shout", 1, Given, Made)
+
+
+def test_a_marked_function_can_be_called() -> None:
+    """A marked function is still the function."""
+    context: Any = None
+    assert asyncio.run(shout(Given(text="hear"), context)) == Made(text="HEAR")
+
+
+def test_a_function_runs_four_at_once_and_may_be_cut_unless_said_otherwise() -> None:
+    """The defaults are a concurrency of 4 and that a terminated execution cuts the function."""
+
+    async def plain(given: Given, context: TaskContext) -> Made:  # noqa: ARG001 - a task takes both
+        return Made(text=given.text)
+
+    marked = task("plain")(plain)
+    assert (marked.concurrency, marked.cancellable) == (4, True)
+
+
+async def _no_model(given: dict[str, Any], context: TaskContext) -> Made: ...  # type: ignore[empty-body]
+async def _no_result(given: Given, context: TaskContext) -> None: ...
+async def _no_context(given: Given) -> Made: ...  # type: ignore[empty-body]
+def _not_async(given: Given, context: TaskContext) -> Made: ...  # type: ignore[empty-body]
+
+
+@pytest.mark.parametrize("function", [_no_model, _no_result, _no_context, _not_async])
+def test_a_function_of_another_shape_is_refused(function: Any) -> None:
+    """A function that is not `async (Model, TaskContext) -> Model` cannot be marked, and the error names it."""
+    with pytest.raises(TypeError, match=function.__name__):
+        task("wrong")(function)
+
+
+def test_a_concurrency_of_nothing_is_refused() -> None:
+    """A task type that could never run anything cannot be marked."""
+    with pytest.raises(TypeError, match="concurrency 0"):
+        task("never", concurrency=0)
+
+
+def test_a_module_s_task_functions_are_collected() -> None:
+    """Of all that a module holds, the marked functions are its tasks."""
+    module = ModuleType("room")
+    module.__dict__.update(shout=shout, Given=Given, number=3)
+    assert tasks_of(module) == [shout]
+
+
+def test_the_task_function_is_generic_in_its_models() -> None:
+    """A marked function keeps the types of its function, for mypy and for readers."""
+    kept: TaskFunction[Given, Made] = shout
+    assert kept is shout
