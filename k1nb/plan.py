@@ -42,6 +42,11 @@ class Plan:
         return f"plan-{digest[:12]}"
 
     @property
+    def how_to_apply(self) -> str:
+        """Say how consent is given, on a command line and in a notebook."""
+        return f'apply it with --apply {self.id}, in Jupyter with apply = "{self.id}"'
+
+    @property
     def destructive(self) -> bool:
         """Tell whether any step destroys or replaces something."""
         return any(s.destructive for s in self.steps)
@@ -51,10 +56,10 @@ class Plan:
         if not self.destructive or consent == self.id:
             return
         if not consent:
-            raise ConsentError(f"{self.purpose} is planned, not applied", hint=f"apply it with --apply {self.id}")
+            raise ConsentError(f"{self.purpose} is planned, not applied", hint=self.how_to_apply)
         raise ConsentError(
             f"{consent} is not the plan for {self.purpose}: what it was made from has changed",
-            hint=f"look at the new plan, then apply it with --apply {self.id}",
+            hint=f"look at the new plan, then {self.how_to_apply}",
         )
 
     def as_dict(self) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import random
 import shutil
 import socket
 from collections.abc import Callable, Iterator
@@ -19,6 +21,11 @@ from k1nb.timings import Timings
 FreePort = Callable[[], int]
 BENCH = "bench"
 """Name of the simulated device in the session's stack."""
+SHARED = {"conductor_url", "conductor_database", "line"}
+"""Fixtures of which there is one per session."""
+FIRST_PORT = 20_000
+PORTS = 3_000
+"""How many each process of a parallel run may give."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -33,25 +40,38 @@ def _own_environment() -> Iterator[None]:
         yield
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep all that shares the session's stack in one process, for there is one of it."""
+    for item in items:
+        if SHARED & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group("stack"))
+
+
 @pytest.fixture(scope="session")
 def free_port() -> FreePort:
-    """Return a function that gives a port nobody uses, for TCP and UDP, another one at each call."""
-    given: set[int] = set()
+    """Return a function that gives a port nobody uses, for TCP and UDP, another one at each call.
+
+    They lie below those that outgoing connections are given; each process of a parallel run has its own thousands.
+    """
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    first = FIRST_PORT + PORTS * int(worker)
+    candidates = iter(random.sample(range(first, first + PORTS), PORTS))
 
     def find() -> int:
-        while True:
-            with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-                tcp.bind(("127.0.0.1", 0))
-                port = int(tcp.getsockname()[1])
-                try:
-                    udp.bind(("127.0.0.1", port))
-                except OSError:
-                    continue
-            if port not in given:
-                given.add(port)
-                return port
+        return next(port for port in candidates if _is_free(port))
 
     return find
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+        try:
+            tcp.bind(("127.0.0.1", port))
+            udp.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def make_home(home: Path, free_port: FreePort, **values: object) -> Path:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from k1nb.config import Settings
@@ -256,8 +257,6 @@ def test_a_notebook_that_carries_a_false_manifest(
     settings: Settings, tmp_path: Path, carried: object, said: str
 ) -> None:
     """An executed notebook whose manifest is none is refused; its run's id never becomes a path elsewhere."""
-    import nbformat
-
     from k1nb.records import MIME
 
     output = nbformat.v4.new_output("display_data", {MIME: carried})
@@ -455,6 +454,14 @@ def _notebook(tmp_path: Path) -> Path:
     return write(tmp_path, check("OK"), f"print('x' * 100_000)  # {'x' * 3000}")
 
 
+def _executed(file: Path) -> Path:
+    """Have a notebook look as if its first cell had been run."""
+    notebook = nbformat.read(file, as_version=4)
+    notebook.cells[1].execution_count = 1
+    file.write_text(nbformat.writes(notebook))
+    return file
+
+
 LIMITED = {"inventory": 16, "artifact": 1000, "ledger": 1000, "record": 16, "import": 2000}
 
 
@@ -465,7 +472,7 @@ def _command(what: str, tmp_path: Path, image: Path) -> Words:
     cli: dict[str, Words] = {
         "inventory": ADD,
         "record": ("run", str(_notebook(tmp_path))),
-        "import": ("records", "import", str(_notebook(tmp_path))),
+        "import": ("records", "import", str(_executed(_notebook(tmp_path)))),
     }
     return ("-m", "k1nb", *cli[what])
 
@@ -516,6 +523,20 @@ def test_a_disk_that_is_full(settings: Settings, tmp_path: Path, image: Path, wh
         )
         assert_refused(done, 1, str(settings.home))
         assert files(settings.home) == before
+
+
+@pytest.mark.parametrize("words", [("device", "list"), ("device", "list", "--json"), ("--help",)])
+def test_an_output_that_cannot_be_written(settings: Settings, words: Words) -> None:
+    """Where stdout leads onto a full disk a command ends 1 and says so; where it is closed there is nobody to tell."""
+    command = [sys.executable, "-m", "k1nb", *words]
+    environment = {**os.environ, "K1NB_HOME": str(settings.home)}
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, env=environment, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert_refused(subprocess.CompletedProcess(command, done.returncode, "", done.stderr), 1, "No space left")
+    closed = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", *command], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (closed.returncode, closed.stderr) == (0, "")
 
 
 # What only the server knows

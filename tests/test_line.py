@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
 import httpx
 import pytest
 
@@ -89,6 +93,16 @@ def test_the_same_artifact_is_not_sent_twice(
     assert flashes(line) == before
 
 
+def test_the_pipeline_takes_no_production_device(line: Settings) -> None:
+    """A delivery to a production device is refused before anything is started."""
+    facts = observe(line, commit_change(ensure_sample_repository(line.paths)))
+    facts = replace(facts, device=replace(facts.device, role="production"))
+    plan = delivery.plan(facts)
+    assert "production" in plan.steps[-1].why
+    with pytest.raises(ConsentError, match="production"):
+        delivery.apply(line, facts, plan, consent=plan.id)
+
+
 def test_a_commit_that_does_not_compile_fails_before_the_device(line: Settings) -> None:
     """A compile error fails the execution with the compiler's words, runs the handler, and nothing is flashed."""
     before = flashes(line)
@@ -102,6 +116,7 @@ def test_a_commit_that_does_not_compile_fails_before_the_device(line: Settings) 
     result = delivery.apply(line, facts, plan, consent=plan.id)
     assert result is not None
     assert (result.execution.status, result.outcome) == (ExecutionStatus.FAILED, Outcome.failed)
+    assert result.evidence[-1] == "nothing was sent to the device"
     assert flashes(line) == before
     with Conductor.from_settings(line) as server:
         build = next(t for t in result.execution.tasks if t.reference == "build")
@@ -113,3 +128,29 @@ def test_a_commit_that_does_not_compile_fails_before_the_device(line: Settings) 
     assert handler.output["failed_task"] == "platformio_compile"
     assert handler.output["commit_sha"] == broken.sha
     assert handler.output["cleaned"] is True
+
+
+def test_the_same_delivery_at_once_is_one(line: Settings) -> None:
+    """Who asks for a delivery that is under way follows it: one execution, one flash, two equal answers."""
+    before = flashes(line)
+    facts = observe(line, commit_change(ensure_sample_repository(line.paths)))
+    plan = delivery.plan(facts)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(delivery.apply, line, facts, plan, consent=plan.id)
+        wait_for_execution(line, facts.key)
+        second = pool.submit(delivery.apply, line, facts, plan, consent=plan.id)
+        one, other = first.result(), second.result()
+    assert one is not None
+    assert other is not None
+    assert one.execution.id == other.execution.id
+    assert (other.outcome, other.grade) == (Outcome.succeeded, Grade.IDENTIFIED)
+    assert flashes(line) == before + 1
+
+
+def wait_for_execution(settings: Settings, key: str) -> None:
+    """Return once a delivery of this key runs."""
+    deadline = time.monotonic() + 30
+    with Conductor.from_settings(settings) as server:
+        while not server.correlated(delivery.PIPELINE, key, closed=False):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)

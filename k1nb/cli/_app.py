@@ -72,6 +72,8 @@ def _fail_usage(error: TyperException) -> NoReturn:
 
 def main() -> None:
     """Run the command line; every error of ours ends as one line with its hint."""
+    if sys.stdout is None:  # it was closed by whoever started us
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - open to the end
     try:
         sys.exit(app(prog_name="k1nb", standalone_mode=False))
     except TyperException as error:
@@ -84,5 +86,15 @@ def main() -> None:
         _output.fail("interrupted", None, 130)
     except BrokenPipeError:
         # The reader of our output has gone; there is nobody left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         sys.exit(1)
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        _drop_output()
+        _output.fail(f"the output cannot be written: {error.strerror}", "look where it is sent to", 1)
+
+
+def _drop_output() -> None:
+    """Have what is still buffered go nowhere, or Python complains of it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -67,6 +67,8 @@ def add(
     device = Device(name, mac, address, http_port, ota_port, role.value, kind.value)
     Inventory(_output.settings().paths).add(device)
     _output.note(f"added {device.label}")
+    if kind is Kind.simulator:
+        _output.note("hint: `k1nb up simulator` has it simulated")
 
 
 def remove(name: Name) -> None:

@@ -51,15 +51,19 @@ def status(json: Json = False) -> None:
 
 
 def logs(
-    service: Annotated[str, typer.Argument(help="conductor, workers, simulator")],
+    service: Annotated[str, typer.Argument(help="conductor, workers, simulator, or supervisord")],
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many of the last lines.")] = 50,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come.")] = False,
 ) -> None:
     """Print a service's log."""
     from k1nb import stack
 
+    silent = True
     for line in stack.logs(_output.settings(), service, lines=lines, follow=follow):
         typer.echo(line)
+        silent = False
+    if silent:
+        _output.note(f"{service} has said nothing yet")
 
 
 def workers() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from k1nb._http import run
@@ -116,6 +116,10 @@ def plan(facts: DeliveryFacts) -> Plan:
         return Plan(purpose, (), preconditions)
     source = f"{facts.repository.name}@{facts.commit.sha[:12]}"
     runs = f"the ledger says it runs {known[:12]}" if known else "the ledger knows of no deployment to it"
+    if facts.device.role == "production":
+        runs += "; it is a production device"
+    if facts.readings is None:
+        runs += "; it does not answer now"
     return Plan(
         purpose,
         (
@@ -136,35 +140,33 @@ def apply(
 ) -> Delivery | None:
     """Carry out a plan that was consented to and follow it to its end; None where nothing is to be done.
 
-    Without `consent` nothing is applied. Raises ConsentError where the consent is for another plan, also when
-    what was observed has changed since.
+    The same delivery that is under way already is followed. Without `consent` nothing is applied. Raises ConsentError
+    where the consent is for another plan, also when what was observed has changed since, and for a production device.
     """
     if not planned.steps or not consent:
         return None
     planned.require(consent)
-    again = observe(
-        settings,
-        repo=facts.repository.name,
-        branch=facts.branch,
-        commit_sha=facts.commit.sha,
-        environment=facts.environment,
-        device=facts.device.name,
-    )
-    if plan(again).id != planned.id:
-        raise ConsentError("the device or its ledger has changed since the plan was made", hint="plan again")
     with Conductor.from_settings(settings) as conductor:
-        execution_id = _start_or_join(conductor, facts)
+        execution_id = _running(conductor, facts) or _start(conductor, settings, facts, planned)
         execution = conductor.execution(execution_id)
         for execution in conductor.follow(execution_id, timings=settings.timings):
             if on_change is not None:
                 on_change(execution)
-        return delivery(conductor, execution)
+        return _with_way_back(settings, facts, delivery(conductor, execution))
 
 
-def _start_or_join(conductor: Conductor, facts: DeliveryFacts) -> str:
-    running = [e for e in conductor.correlated(PIPELINE, facts.key, closed=False) if not e.status.terminal]
-    if running:
-        return running[0].id
+def _running(conductor: Conductor, facts: DeliveryFacts) -> str | None:
+    """Return the execution that does this delivery now."""
+    started = conductor.correlated(PIPELINE, facts.key, closed=False)
+    return next((execution.id for execution in started if not execution.status.terminal), None)
+
+
+def _start(conductor: Conductor, settings: Settings, facts: DeliveryFacts, planned: Plan) -> str:
+    if facts.device.role == "production":
+        raise ConsentError(
+            f"{facts.device.label} is a production device, and this pipeline delivers to test devices only",
+            hint="name a test device: k1nb device list",
+        )
     words = {
         "repo": facts.repository.name,
         "branch": facts.branch,
@@ -172,19 +174,35 @@ def _start_or_join(conductor: Conductor, facts: DeliveryFacts) -> str:
         "environment": facts.environment,
         "device": facts.device.name,
     }
+    if plan(observe(settings, **words)).id != planned.id:
+        raise ConsentError("the device or its ledger has changed since the plan was made", hint="plan again")
     return conductor.start(PIPELINE, words, correlation_id=facts.key)
+
+
+def _with_way_back(settings: Settings, facts: DeliveryFacts, delivered: Delivery) -> Delivery:
+    """Add what the device went back to, where the ledger proves that it did."""
+    row = Ledger(settings.paths).current(facts.device.mac)
+    if delivered.outcome is not Outcome.rolled_back or row is None:
+        return delivered
+    back = f"the device is back on artifact {row.artifact_id[:12]}, grade {row.grade.name}"
+    return replace(delivered, evidence=[*delivered.evidence, back])
 
 
 def delivery(conductor: Conductor, execution: Execution) -> Delivery:
     """Read how far a pipeline's execution is proven, from its own output or that of the deployment it started."""
     output = _deployment_output(conductor, execution)
     completed = execution.status is ExecutionStatus.COMPLETED
+    begun = any(task.reference == "deployment" for task in execution.tasks)
+    untouched = ["nothing was sent to the device"] if execution.status.terminal and not begun else []
     outcome = output.get("outcome") or (Outcome.succeeded if completed and output.get("grade") else Outcome.failed)
     return Delivery(
         execution=execution,
         grade=Grade[str(output.get("grade") or "NONE")],
         outcome=Outcome(outcome),
-        evidence=[str(line) for line in output.get("evidence") or [execution.reason or "no evidence was recorded"]],
+        evidence=[
+            *map(str, output.get("evidence") or [execution.reason or "no evidence was recorded"]),
+            *untouched,
+        ],
         artifact_id=output.get("artifact_id") or execution.output.get("artifact_id"),
     )
 
@@ -206,10 +224,12 @@ def checks(facts: DeliveryFacts, planned: Plan, delivered: Delivery | None) -> l
     name = f"device {facts.device.name}: runs {facts.commit.sha[:12]}"
     if delivered is None and not planned.steps:
         current = facts.current
-        seen = "; ".join(current.evidence[-1:]) if current else ""
-        return [Check(name, Status.OK, f"already so, nothing done: {seen}", source="ledger")]
+        grade = current.grade if current else Grade.NONE
+        proof = "; ".join(current.evidence[-1:]) if current else ""
+        seen = f"{Outcome.no_op}, already so, grade {grade.name}: {proof}"
+        return [Check(name, Status.OK, seen, source="ledger")]
     if delivered is None:
-        hint = f"look at the plan, then apply it with --apply {planned.id}"
+        hint = f"look at the plan, then {planned.how_to_apply}"
         steps = "; ".join(f"{step.action} {step.subject} ({step.why})" for step in planned.steps)
         return [Check(name, Status.WARN, f"planned, not applied: {steps}", hint)]
     source = f"execution {delivered.execution.id}"

@@ -37,6 +37,7 @@ class _Walk:
     console: Console
     seconds: dict[str, float] = field(default_factory=dict)
     said: str = ""
+    execution: str = ""
 
     @contextmanager
     def phase(self, name: str, why: str) -> Iterator[None]:
@@ -52,6 +53,7 @@ class _Walk:
 
     def follow(self, execution: Execution) -> None:
         """Say which task runs now."""
+        self.execution = execution.id
         running = [task for task in execution.tasks if not task.status.terminal]
         if running:
             self.say(f"{running[-1].reference} …")
@@ -118,7 +120,12 @@ def _deliver(settings: Settings, walk: _Walk, device: Device, commit: Commit) ->
     for step in plan.steps:
         walk.say(f"{plan.id}: {step.action} {step.subject} ({step.why})")
     # Asking for the demo is the consent: the plan touches the demo's own simulated device alone.
-    delivered = delivery.apply(settings, facts, plan, consent=plan.id, on_change=walk.follow)
+    try:
+        delivered = delivery.apply(settings, facts, plan, consent=plan.id, on_change=walk.follow)
+    except KeyboardInterrupt:
+        if walk.execution:
+            walk.say(f"the delivery goes on at the server: k1nb executions show {walk.execution}")
+        raise
     if delivered is None:
         raise ServiceError(f"nothing was planned for a new commit on {device.label}", hint="k1nb device info demo")
     return delivered

@@ -34,7 +34,8 @@ async def prove_simulator(device: Device, paths: Paths, timings: Timings) -> boo
     """Tell whether what answers at the device's address is a simulator that this installation runs.
 
     Without connecting, False: a device of another kind, an address that is not this host's loopback, a simulator
-    that never ran here. One request is made at most; whatever it comes to but the right proof is False.
+    that never ran here. One request is made at most; whatever answer it comes to but the right proof is False.
+    Raises DeviceUnreachable where nothing listens: a simulator that restarts proves itself later.
     """
     if device.kind != "simulator" or not ip_address(await resolve(device)).is_loopback:
         return False
@@ -45,6 +46,8 @@ async def prove_simulator(device: Device, paths: Paths, timings: Timings) -> boo
     nonce = secrets.token_hex(32)
     try:
         answer = await _ask(device, nonce, timings)
+    except httpx.ConnectError as error:
+        raise DeviceUnreachable(f"device {device.label} does not answer", hint=device.retry_hint) from error
     except (httpx.HTTPError, TimeoutError, ValueError, RecursionError):
         return False
     proof = answer.get("proof") if isinstance(answer, dict) else None

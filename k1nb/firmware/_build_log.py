@@ -87,7 +87,7 @@ def read_fault(log_text: str) -> Fault:
         if found[4] != "warning":
             return Fault(found[0], final=True)
     if network := _NETWORK.search(log_text):
-        return Fault(network[0].strip(), final=False)
+        return Fault(f"a download failed: {network[0].strip().removesuffix(':')}", final=False)
     if signal := _SIGNAL.search(log_text):
         return Fault(signal[0].strip(), final=False)
     if fault := _FAULT.search(log_text) or _REFUSAL.search(log_text):

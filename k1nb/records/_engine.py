@@ -143,7 +143,7 @@ def _finish(staging: Staging, record: Record, notebook: Any, reason: str) -> Non
     told = bool(reason)
     if broken and not reason:
         told = broken[0].ename != "SystemExit"
-        reason = f"{broken[0].ename}: {_first_line(broken[0].evalue)}"
+        reason = f"{broken[0].ename}: {_one_line(broken[0].evalue)}"
     if reason:
         cell = _last_started(notebook)
         reason = f"cell {cell}: {reason}" if cell else reason
@@ -161,8 +161,10 @@ def _last_started(notebook: Any) -> int:
 
 
 def _words(error: BaseException) -> str:
-    return f"{type(error).__name__}: {_first_line(str(error))}".removesuffix(": ")
+    return f"{type(error).__name__}: {_one_line(str(error))}".removesuffix(": ")
 
 
-def _first_line(text: str) -> str:
-    return text.strip().partition("\n")[0]
+def _one_line(text: str) -> str:
+    """Return the first line of an error's text, and its hint where it is one of ours."""
+    first, _, rest = text.strip().partition("\n")
+    return f"{first} ({rest})" if rest.startswith("hint: ") else first

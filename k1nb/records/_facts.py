@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from k1nb.checks import Check, Status
 from k1nb.config import Settings
-from k1nb.errors import ConductorError, DeviceError, UnknownName
+from k1nb.errors import ConductorError, DeviceError, ParameterError, UnknownName
 
 if TYPE_CHECKING:
     from k1nb.conductor import Execution
@@ -74,9 +74,14 @@ def not_configured(settings: Settings) -> list[Check]:
 
 
 def executions_since(settings: Settings, hours: int) -> list[Execution] | None:
-    """Return the executions started in the last hours, without tasks; None where the server does not tell."""
+    """Return the executions started in the last hours, without tasks; None where the server does not tell.
+
+    Raises ParameterError for less than one hour.
+    """
     from k1nb.conductor import Conductor
 
+    if hours < 1:
+        raise ParameterError(f"parameter hours is {hours}, but 1 or more is wanted", hint="for example hours=24")
     since = datetime.now(UTC) - timedelta(hours=hours)
     try:
         with Conductor.from_settings(settings) as conductor:

@@ -24,10 +24,11 @@ def import_notebook(settings: Settings, file: Path) -> Record:
     """Add an executed notebook to its run's record, redacted; make the record where there is none.
 
     The run's manifest is found in the notebook's outputs. A notebook that never concluded becomes INTERRUPTED.
-    The same notebook may be imported again. Raises StorageError or RecordError.
+    The same notebook may be imported again. Raises StorageError or RecordError, also for one that was never executed.
     """
     executed = read_notebook(file)
     staging = Staging(settings)
+    _refuse_unexecuted(file, executed)
     manifest = carried(executed) or _nameless(file, executed)
     if manifest.verdict is Verdict.INTERRUPTED:
         manifest = manifest.changed(reason=manifest.reason or NEVER)
@@ -37,6 +38,15 @@ def import_notebook(settings: Settings, file: Path) -> Record:
     except UnknownName:
         return staging.adopt(manifest, executed)
     return _join(settings, staging, record, manifest, executed)
+
+
+def _refuse_unexecuted(file: Path, executed: Any) -> None:
+    cells = [cell for cell in executed.cells if cell.cell_type == "code"]
+    if any(cell.get("execution_count") or cell.get("outputs") for cell in cells):
+        return
+    if executed.metadata.get("papermill", {}).get("start_time"):
+        return
+    raise RecordError(f"{file} was never executed: it has no outputs", hint="import what papermill or Jupyter wrote")
 
 
 def _join(settings: Settings, staging: Staging, record: Record, manifest: Manifest, executed: Any) -> Record:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from k1nb.checks import Check, Verdict, verdict
 from k1nb.config import Settings, load
@@ -14,6 +14,9 @@ from k1nb.records._parameters import Parameter, Value, assigned, declared, from_
 from k1nb.records._record import Manifest, Record
 from k1nb.records._staging import Staging
 from k1nb.records._table import tally, verdict_html, verdict_text, worst_first
+
+if TYPE_CHECKING:
+    from k1nb.conductor import Execution
 
 MIME = "application/vnd.k1nb.run+json"
 """Type of the output in which an executed notebook carries its run's manifest."""
@@ -61,10 +64,13 @@ class Run:
     def refer(self, *, execution: str | None = None, artifact: str | None = None) -> None:
         """Name an execution or an artifact that the run is about; None says nothing."""
         known = self._record.manifest
-        self._write(
-            executions=_with(known.executions, execution),
-            artifacts=_with(known.artifacts, artifact),
-        )
+        executions, artifacts = _with(known.executions, execution), _with(known.artifacts, artifact)
+        if (executions, artifacts) != (known.executions, known.artifacts):
+            self._write(executions=executions, artifacts=artifacts)
+
+    def follow(self, execution: Execution) -> None:
+        """Name an execution that is being followed, so that the record has it also where the run breaks off."""
+        self.refer(execution=execution.id)
 
     def conclude(self) -> None:
         """Write checks and verdict into the record, show them, and raise VerdictNotPassed unless the verdict passes.

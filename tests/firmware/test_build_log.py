@@ -120,22 +120,22 @@ def test_without_project_only_relative_paths_count() -> None:
         ),
         (
             "Tool Manager: Installing platformio/tool-scons @ ~4.41101.0\nHTTPClientError: ",
-            "HTTPClientError:",
+            "a download failed: HTTPClientError",
             False,
         ),
         (
             "InternetConnectionError: You are not connected to the Internet.",
-            "InternetConnectionError: You are not connected to the Internet.",
+            "a download failed: InternetConnectionError: You are not connected to the Internet.",
             False,
         ),
         (
             "PackageException: Got the unrecognized status code '503' when downloaded http://x",
-            "PackageException: Got the unrecognized status code '503' when downloaded http://x",
+            "a download failed: PackageException: Got the unrecognized status code '503' when downloaded http://x",
             False,
         ),
         (
             "fatal: Could not resolve host: x",
-            "fatal: Could not resolve host: x",
+            "a download failed: fatal: Could not resolve host: x",
             False,
         ),
         ("HTTPClientError: \nsrc/a.c:1:1: error: x", "src/a.c:1:1: error: x", True),

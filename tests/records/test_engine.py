@@ -73,6 +73,14 @@ def test_our_engine_fails_where_papermill_would_not(
     assert [r.verdict for r in Archive(settings.paths).list()] == [Verdict.INTERRUPTED] * 2
 
 
+def test_a_record_keeps_the_hint_of_an_error(settings: Settings, write_notebook: WriteNotebook, tmp_path: Path) -> None:
+    """What breaks a run stands in its record with what to do about it."""
+    file = write_notebook("from k1nb.errors import UsageError\nraise UsageError('no device', hint='name one')")
+    with pytest.raises(PapermillExecutionError):
+        execute(file, tmp_path / "out.ipynb", engine_name="k1nb")
+    assert [r.reason for r in Archive(settings.paths).list()] == ["cell 4: UsageError: no device (hint: name one)"]
+
+
 def test_plain_papermill_ends_with_the_verdict(
     settings: Settings, write_notebook: WriteNotebook, tmp_path: Path
 ) -> None:

@@ -114,11 +114,22 @@ def test_a_notebook_that_never_concluded_is_interrupted(settings: Settings, exec
 
 def test_a_notebook_that_never_connected_is_interrupted(settings: Settings, write_notebook: WriteNotebook) -> None:
     """A notebook without any trace of a run becomes an INTERRUPTED record, one and the same each time."""
-    file = write_notebook(check("OK"))
+
+    def execute_first(notebook: Notebook) -> None:
+        notebook.cells[1].execution_count = 1
+
+    file = changed(write_notebook(check("OK")), execute_first)
     record = import_notebook(settings, file)
-    assert (record.verdict, record.notebook, record.reason) == (Verdict.INTERRUPTED, "tiny", NEVER)
+    assert (record.verdict, record.notebook, record.reason) == (Verdict.INTERRUPTED, "changed", NEVER)
     assert import_notebook(settings, file).id == record.id
     assert len(Archive(settings.paths).list()) == 1
+
+
+def test_a_notebook_that_was_never_executed_is_refused(settings: Settings, write_notebook: WriteNotebook) -> None:
+    """A notebook without outputs and counts is no run at all, and becomes no record."""
+    with pytest.raises(RecordError, match="never executed"):
+        import_notebook(settings, write_notebook(check("OK")))
+    assert Archive(settings.paths).list() == []
 
 
 def test_what_papermill_noted_is_used(settings: Settings, write_notebook: WriteNotebook) -> None:

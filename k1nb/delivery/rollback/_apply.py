@@ -153,7 +153,7 @@ def checks(facts: RollbackFacts, planned: Plan, done: Rollback | None) -> list[C
         seen = f"{facts.chosen.why}, nothing done: {facts.runs.how}" if facts.chosen.settled else facts.runs.how
         return [Check(name, Status.OK, seen, source="ledger and device")]
     if done is None:
-        hint = f"look at the plan, then apply it with --apply {planned.id}"
+        hint = f"look at the plan, then {planned.how_to_apply}"
         return [Check(name, Status.WARN, "a rollback is planned, not applied", hint)]
     seen = f"{done.outcome}, grade {done.grade.name}: {'; '.join(done.evidence)}"
     if done.good:

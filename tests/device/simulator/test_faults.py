@@ -33,7 +33,7 @@ from k1nb.device import (
     simulate,
 )
 from k1nb.device.simulator._faults import KNOWN, LiveFaults, faults_of
-from k1nb.errors import DeviceRefused, DeviceUnreachable, OtaError, SampleRefused, UsageError
+from k1nb.errors import DeviceRefused, DeviceUnreachable, OtaError, UsageError
 from k1nb.paths import Paths
 from k1nb.timings import Timings
 from tests.device import _images
@@ -212,7 +212,7 @@ def test_a_boot_loop_ends_with_the_next_image(faulty: Callable[..., Any]) -> Non
             try:
                 send(simulation, OLD)
                 break
-            except (OtaError, SampleRefused):
+            except (OtaError, DeviceUnreachable):
                 # It restarted meanwhile.
                 time.sleep(QUICK.simulator_reboot)
         time.sleep(2 * QUICK.simulator_reboot)
@@ -290,7 +290,7 @@ def test_with_http_dead_ota_answers(demo: Device, paths: Paths) -> None:
             simulation.get("/api/health")
         with pytest.raises(DeviceUnreachable):
             ask(simulation, "health")
-        with pytest.raises(SampleRefused):
+        with pytest.raises(DeviceUnreachable):
             send(simulation, NEW)
         assert send(simulation, plain).size == len(plain)
     with running([demo], paths) as again:
