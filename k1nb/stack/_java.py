@@ -24,6 +24,8 @@ class Java:
 
     path: Path
     version: int
+    description: str = ""
+    """What it says of itself: version, vendor, kind of VM."""
 
 
 def find_java(settings: Settings) -> Java:
@@ -34,7 +36,7 @@ def find_java(settings: Settings) -> Java:
     seen = []
     for path in _candidates(settings):
         try:
-            java = Java(path, java_version(path, settings.timings.service_start))
+            java = ask_java(path, settings.timings.service_start)
         except PrerequisiteError as error:
             seen.append(error.message)
             continue
@@ -47,18 +49,19 @@ def find_java(settings: Settings) -> Java:
     )
 
 
-def java_version(program: Path, timeout: float) -> int:
-    """Return the major version that `program -version` names; raises PrerequisiteError if it names none."""
+def ask_java(program: Path, timeout: float) -> Java:
+    """Return what `program -version` says; raises PrerequisiteError if it names no version."""
     try:
         answer = subprocess.run(
             [program, "-version"], capture_output=True, text=True, timeout=timeout, check=True, errors="replace"
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise PrerequisiteError(f"{program} does not run: {error}", hint="name another Java") from error
-    version = parse_version(answer.stderr + answer.stdout)
+    words = answer.stderr + answer.stdout
+    version = parse_version(words)
     if version is None:
         raise PrerequisiteError(f"{program} is no Java: it names no version", hint="name another Java")
-    return version
+    return Java(program, version, " ".join(words.split()))
 
 
 def parse_version(text: str) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from k1nb.stack._java import find_java
 
 if TYPE_CHECKING:
     from k1nb.device import Device
+    from k1nb.stack._boot import Training
 
 CONDUCTOR, SIMULATOR, WORKERS = "conductor", "simulator", "workers"
 SERVICES = (CONDUCTOR, SIMULATOR, WORKERS)
@@ -156,7 +158,16 @@ def _require_loopback(settings: Settings) -> None:
         )
 
 
+_JAVA_OPTIONS = (
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+ExitOnOutOfMemoryError",
+    "--enable-native-access=ALL-UNNAMED",  # SQLite's library; without it each start warns
+)
+
+
 def _conductor(settings: Settings, notify: Notify) -> Service:
+    from k1nb.stack._boot import boot
     from k1nb.stack._ready import apply_shipped_definitions, conductor_ready
 
     text = properties_text(server_properties(settings))
@@ -164,18 +175,12 @@ def _conductor(settings: Settings, notify: Notify) -> Service:
     scratch = private(folder / "tmp")
     file = folder / "conductor.properties"
     java, jar = find_java(settings), server_jar(settings, notify)
+    start = boot(java, jar, _JAVA_OPTIONS, settings.cache, _training(settings), notify)
     write_text(file, text)
-    options = (
-        f"-Xmx{settings.server_heap_mb}m",
-        "-XX:+UseSerialGC",
-        "-XX:TieredStopAtLevel=1",
-        "-XX:+ExitOnOutOfMemoryError",
-        "--enable-native-access=ALL-UNNAMED",  # SQLite's library; without it each start warns
-        f"-Djava.io.tmpdir={scratch}",
-    )
+    own = (f"-Xmx{settings.server_heap_mb}m", f"-Djava.io.tmpdir={scratch}")
     return Service(
         name=CONDUCTOR,
-        command=(str(java.path), *options, "-jar", str(jar)),
+        command=(str(java.path), *_JAVA_OPTIONS, *own, *start),
         folder=folder,
         environment={"CONDUCTOR_CONFIG_FILE": str(file), **_revision(text)},
         endpoints=endpoints(settings, CONDUCTOR),
@@ -185,6 +190,18 @@ def _conductor(settings: Settings, notify: Notify) -> Service:
         start_within=settings.timings.conductor_ready,
         stop_within=settings.timings.service_stop,
     )
+
+
+def _training(settings: Settings) -> Training:
+    """Describe a server that nobody uses: the local one, but on a free port."""
+    from k1nb.stack._boot import Training
+    from k1nb.stack._ready import conductor_ready
+
+    with socket.socket() as free:
+        free.bind((HOST, 0))
+        url = f"http://{HOST}:{free.getsockname()[1]}/api"
+    elsewhere = settings.model_copy(update={"conductor_server_url": url})
+    return Training(properties_text(server_properties(elsewhere)), conductor_ready(elsewhere), settings.timings)
 
 
 def _simulator(settings: Settings, _: Notify) -> Service:

@@ -7,7 +7,7 @@ import pytest
 from k1nb.config import Settings
 from k1nb.errors import PrerequisiteError
 from k1nb.stack import find_java
-from k1nb.stack._java import OLDEST, java_version, parse_version
+from k1nb.stack._java import OLDEST, ask_java, parse_version
 
 
 def program(folder: Path, words: str) -> Path:
@@ -37,7 +37,8 @@ def test_there_is_a_java_that_runs_the_server(settings: Settings) -> None:
     """An installation brings a Java of its own."""
     java = find_java(settings)
     assert java.version >= OLDEST
-    assert java_version(java.path, 20) == java.version
+    assert ask_java(java.path, 20) == java
+    assert str(java.version) in java.description
 
 
 def test_a_configured_java_that_is_too_old_is_refused(settings: Settings, tmp_path: Path) -> None:
