@@ -22,8 +22,8 @@ def java(settings: Settings) -> Java:
 
 @pytest.fixture
 def never() -> Training:
-    """Return a training whose server ends at once, for its port is none."""
-    return Training("server.port=none\n", lambda: False, Timings())
+    """Return a training that is never ready; what is tested ends before."""
+    return Training("", lambda: False, Timings())
 
 
 def place_of(cache: Path) -> Path:
@@ -65,10 +65,10 @@ def test_a_training_that_fails_is_said_and_not_repeated(
 ) -> None:
     """Without a cache the unpacked server is started; the failure is kept, so that no later start waits for it."""
     jar, said = server_jar(settings), list[str]()
-    start = boot(java, jar, ("-Xint",), unpacked, never, said.append)
+    start = boot(java, jar, ("-XX:+NoSuch",), unpacked, never, said.append)
     assert start == ("-jar", str(place_of(unpacked) / "app" / jar.name))
     assert "exit status" in said[-1]
-    assert boot(java, jar, ("-Xint",), unpacked, never, said.append) == start
+    assert boot(java, jar, ("-XX:+NoSuch",), unpacked, never, said.append) == start
     assert len(said) == 2
     left = [file.name for file in place_of(unpacked).iterdir() if not file.name.startswith(".lock")]
     assert sorted(name.rpartition(".")[2] for name in left) == ["app", "failed"]
@@ -88,9 +88,9 @@ def test_another_java_or_option_has_another_cache(
 ) -> None:
     """A cache is for one Java and one set of options: each other combination is trained by itself."""
     jar, said = server_jar(settings), list[str]()
-    boot(java, jar, ("-Xint",), unpacked, never, said.append)
-    boot(java, jar, ("-Xint", "-Xmx300m"), unpacked, never, said.append)
-    boot(Java(java.path, java.version, "another"), jar, ("-Xint",), unpacked, never, said.append)
+    boot(java, jar, ("-XX:+NoSuch",), unpacked, never, said.append)
+    boot(java, jar, ("-XX:+NoSuch", "-Xmx300m"), unpacked, never, said.append)
+    boot(Java(java.path, java.version, "another"), jar, ("-XX:+NoSuch",), unpacked, never, said.append)
     assert len(list(place_of(unpacked).glob("*.failed"))) == 3
 
 
