@@ -1,0 +1,1 @@
+"""Benchmarks: ratios against named peers, both measured in one run."""
