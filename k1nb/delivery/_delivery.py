@@ -11,6 +11,7 @@ from k1nb.checks import Check, Status
 from k1nb.conductor import Conductor, Execution, ExecutionStatus
 from k1nb.config import Settings
 from k1nb.delivery._deployment import resolve, try_readings
+from k1nb.delivery._health import HealthLimits, complaints
 from k1nb.device import Device, Readings
 from k1nb.errors import ArtifactError, ConductorError, ConsentError
 from k1nb.firmware import (
@@ -51,13 +52,14 @@ class DeliveryFacts:
 
     @property
     def up_to_date(self) -> bool:
-        """Tell whether the device is proven to run this commit already."""
+        """Tell whether the device is proven to run this commit already; of a silent one that is not known."""
         if self.current is None or self.artifact is None or self.current.grade < Grade.HEALTHY:
+            return False
+        if self.readings is None or self.readings.mac != self.device.mac:
             return False
         if (self.artifact.version, self.artifact.environment) != (self.commit.sha, self.environment):
             return False
-        shown = self.readings.stamp if self.readings else None
-        return self.artifact.stamp is None or shown == self.artifact.stamp
+        return self.readings.stamp == self.artifact.stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ def plan(facts: DeliveryFacts) -> Plan:
     known = facts.current.artifact_id if facts.current else None
     preconditions = {
         "device": facts.device.mac,
+        "address": facts.device.place,
         "role": facts.device.role,
         "commit": facts.commit.sha,
         "environment": facts.environment,
@@ -172,7 +175,7 @@ def _start(conductor: Conductor, settings: Settings, facts: DeliveryFacts, plann
         "branch": facts.branch,
         "commit_sha": facts.commit.sha,
         "environment": facts.environment,
-        "device": facts.device.name,
+        "device": facts.device.mac,  # a name may come to mean another device meanwhile
     }
     if plan(observe(settings, **words)).id != planned.id:
         raise ConsentError("the device or its ledger has changed since the plan was made", hint="plan again")
@@ -227,7 +230,11 @@ def checks(facts: DeliveryFacts, planned: Plan, delivered: Delivery | None) -> l
         grade = current.grade if current else Grade.NONE
         proof = "; ".join(current.evidence[-1:]) if current else ""
         seen = f"{Outcome.no_op}, already so, grade {grade.name}: {proof}"
-        return [Check(name, Status.OK, seen, source="ledger")]
+        wrong = complaints(facts.readings, HealthLimits()) if facts.readings else []
+        if wrong:
+            hint = f"k1nb run daily_health -p device={facts.device.name}"
+            return [Check(name, Status.WARN, "; ".join((seen, "now", *wrong)), hint, "ledger and device")]
+        return [Check(name, Status.OK, seen, source="ledger and device")]
     if delivered is None:
         hint = f"look at the plan, then {planned.how_to_apply}"
         steps = "; ".join(f"{step.action} {step.subject} ({step.why})" for step in planned.steps)

@@ -32,7 +32,7 @@ from k1nb.device import (
     send_image,
     take_snapshot,
 )
-from k1nb.errors import DeviceError, OtaError, StorageError, UsageError
+from k1nb.errors import DeviceError, DeviceNonsense, OtaError, StorageError, UsageError
 from k1nb.firmware import Artifact, ArtifactStore, Deployment, Grade, Ledger, read_image
 
 Progress = Callable[[int, int], None]
@@ -164,6 +164,7 @@ async def send(
             row = await _recover(settings, device, artifact, ledger, row)
         if row.accepted_at is not None:
             return Sent(row, row.accepted_at, True, [f"already accepted at {row.accepted_at:%H:%M:%S}"])
+        await _refuse_foreign(settings, device)
         try:
             transfer = await send_image(
                 device, store.read(artifact), paths=settings.paths, timings=settings.timings, on_progress=on_progress
@@ -177,6 +178,21 @@ async def send(
         return Sent(row, transfer.accepted_at, False, list(transfer.log))
 
 
+async def _refuse_foreign(settings: Settings, device: Device) -> None:
+    """Raise DeviceNonsense where another device answers at the address; a silent one may be the right one."""
+    seen = await try_readings(settings, device)
+    if seen is not None and seen.mac != device.mac:
+        raise foreign(device, seen)
+
+
+def foreign(device: Device, seen: Readings) -> DeviceNonsense:
+    """Return the error for another device at the address of the one that is meant."""
+    return DeviceNonsense(
+        f"{device.label} answers with MAC {seen.mac}, the inventory says {device.mac}",
+        hint="correct the address in the inventory: k1nb device list",
+    )
+
+
 async def _recover(
     settings: Settings, device: Device, artifact: Artifact, ledger: Ledger, row: Deployment
 ) -> Deployment:
@@ -185,7 +201,7 @@ async def _recover(
     The moment of acceptance is then known only to lie after the row's beginning, which is taken for it.
     """
     seen = await try_readings(settings, device) if artifact.stamp is not None else None
-    if seen is None or seen.stamp != artifact.stamp or not rebooted(seen, row.started_at):
+    if seen is None or (seen.mac, seen.stamp) != (device.mac, artifact.stamp) or not rebooted(seen, row.started_at):
         return row
     proof = f"the device already shows {artifact.stamp} after a reboot"
     return ledger.raise_grade(row.id, Grade.ACCEPTED, proof, accepted_at=row.started_at)
@@ -210,18 +226,27 @@ async def check_health(
     if first is not None and rebooted(first, accepted_at):
         await asyncio.sleep(settings.timings.health_window)
         second = await try_readings(settings, device)
+    ledger = Ledger(settings.paths)
     assessment = assess(
+        mac=device.mac,
         accepted_at=accepted_at,
         first=first,
         second=second,
         stamp=artifact.stamp,
         limits=limits or HealthLimits(),
+        namesake=_namesake(settings, ledger, device, artifact),
     )
-    ledger = Ledger(settings.paths)
     row = ledger.find(device.mac, artifact.id, execution_id)
     if row is not None and row.grade < assessment.grade:
         ledger.raise_grade(row.id, assessment.grade, "; ".join(assessment.evidence))
     return assessment, second or first
+
+
+def _namesake(settings: Settings, ledger: Ledger, device: Device, artifact: Artifact) -> str | None:
+    """Return another artifact that the device accepted before and that carries the same stamp."""
+    had = {row.artifact_id for row in ledger.history(device.mac) if row.accepted_at} - {artifact.id}
+    stored = (other for other in ArtifactStore(settings.paths).list() if other.id in had)
+    return next((other.id for other in stored if artifact.stamp is not None and other.stamp == artifact.stamp), None)
 
 
 async def _first_after_reboot(settings: Settings, device: Device, accepted_at: datetime) -> Readings | None:

@@ -11,6 +11,8 @@ from k1nb.firmware import Grade
 
 CLOCK_SLACK = timedelta(seconds=1)
 """A device counts its uptime in whole milliseconds and answers over a network: less than this proves nothing."""
+_DRIFT = 2 * CLOCK_SLACK
+"""How far two readings of one boot may lie apart in when that was; no K1 boots faster."""
 
 
 class HealthStatus(StrEnum):
@@ -20,6 +22,8 @@ class HealthStatus(StrEnum):
     UNHEALTHY = "unhealthy"
     VERSION_MISMATCH = "version_mismatch"
     NOT_REBOOTED = "not_rebooted"
+    FOREIGN = "foreign_device"
+    """Another device answers at the address."""
     OFFLINE = "offline"
     NOT_DEPLOYED = "not_deployed"
     NEEDS_USB = "needs_usb"
@@ -49,7 +53,12 @@ class Assessment:
 
 def rebooted(reading: Readings, accepted_at: datetime) -> bool:
     """Tell whether the device booted after it accepted the image: its boot lies behind that moment."""
-    return reading.at - timedelta(seconds=reading.uptime_seconds) >= accepted_at - CLOCK_SLACK
+    return boot_of(reading) >= accepted_at - CLOCK_SLACK
+
+
+def boot_of(reading: Readings) -> datetime:
+    """Return when the device booted, by its uptime."""
+    return reading.at - timedelta(seconds=reading.uptime_seconds)
 
 
 def complaints(reading: Readings, limits: HealthLimits) -> list[str]:
@@ -66,37 +75,57 @@ def complaints(reading: Readings, limits: HealthLimits) -> list[str]:
 
 def assess(
     *,
+    mac: str,
     accepted_at: datetime,
     first: Readings | None,
     second: Readings | None,
     stamp: str | None,
     limits: HealthLimits,
+    namesake: str | None = None,
 ) -> Assessment:
-    """Return how far a deployment is proven by two readings taken after the device accepted the image.
+    """Return how far a deployment is proven by two readings taken after the device with this MAC accepted the image.
 
     `first` is the first reading that proves the reboot, `second` one taken a health window later; None where
-    the device did not answer. `stamp` is what the image calls itself, None where it carries no stamp.
+    the device did not answer. `stamp` is what the image calls itself, None where it carries no stamp; `namesake` is
+    an artifact that the device had before and that carries the same stamp, for then the stamp identifies neither.
     """
     accepted = f"accepted at {accepted_at:%H:%M:%S}"
     if first is None:
         return Assessment(HealthStatus.OFFLINE, Grade.ACCEPTED, [accepted, "the device has not answered since"])
+    foreign = next((seen.mac for seen in (first, second) if seen is not None and seen.mac != mac), None)
+    if foreign is not None:
+        answers = f"a device with MAC {foreign} answers at its address: nothing is known of {mac}"
+        return Assessment(HealthStatus.FOREIGN, Grade.ACCEPTED, [accepted, answers])
     if not rebooted(first, accepted_at):
         up = f"up for {first.uptime_seconds:.0f} s: it has not rebooted since it accepted the image"
         return Assessment(HealthStatus.NOT_REBOOTED, Grade.ACCEPTED, [accepted, up])
     seen = [accepted, f"rebooted: up for {first.uptime_seconds:.1f} s at {first.at:%H:%M:%S}"]
-    if stamp is not None and first.stamp != stamp:
-        seen.append(f"shows the stamp {first.stamp or 'none'}, the image carries {stamp}")
+    shown = next((reading for reading in (first, second) if reading is not None and reading.stamp != stamp), None)
+    if shown is not None:
+        seen.append(f"shows the stamp {shown.stamp or 'none'}, the image carries {stamp or 'none'}")
         return Assessment(HealthStatus.VERSION_MISMATCH, Grade.REBOOTED, seen)
-    return _steady(seen, first, second, stamp, limits)
+    return _steady(seen, first, second, limits, _identity(stamp, namesake))
+
+
+def _identity(stamp: str | None, namesake: str | None) -> tuple[Grade, str]:
+    """Return the grade of a healthy device that shows `stamp`, and what is known of its identity."""
+    if stamp is None:
+        return Grade.HEALTHY, "identity not shown by the device: the image carries no stamp"
+    if namesake is not None:
+        return (
+            Grade.HEALTHY,
+            f"identity not shown by the device: artifact {namesake[:12]} carries the stamp {stamp} too",
+        )
+    return Grade.IDENTIFIED, f"shows the stamp of the image, {stamp}"
 
 
 def _steady(
-    seen: list[str], first: Readings, second: Readings | None, stamp: str | None, limits: HealthLimits
+    seen: list[str], first: Readings, second: Readings | None, limits: HealthLimits, identity: tuple[Grade, str]
 ) -> Assessment:
     if second is None:
         seen.append("stopped answering within the health window")
         return Assessment(HealthStatus.OFFLINE, Grade.REBOOTED, seen)
-    if second.uptime_seconds <= first.uptime_seconds:
+    if second.uptime_seconds <= first.uptime_seconds or boot_of(second) - boot_of(first) > _DRIFT:
         seen.append(f"rebooted again within the health window: up for {second.uptime_seconds:.1f} s")
         return Assessment(HealthStatus.UNHEALTHY, Grade.REBOOTED, seen)
     wrong = complaints(second, limits)
@@ -106,8 +135,5 @@ def _steady(
         f"steady for {second.uptime_seconds - first.uptime_seconds:.1f} s: {second.fps:.1f} FPS, "
         f"{second.free_heap_bytes:,} B free heap, {second.avg_render_time_ms:.2f} ms render"
     )
-    if stamp is None:
-        seen.append("identity not shown by the device: the image carries no stamp")
-        return Assessment(HealthStatus.HEALTHY, Grade.HEALTHY, seen)
-    seen.append(f"shows the stamp of the image, {stamp}")
-    return Assessment(HealthStatus.HEALTHY, Grade.IDENTIFIED, seen)
+    grade, known_by = identity
+    return Assessment(HealthStatus.HEALTHY, grade, [*seen, known_by])

@@ -81,4 +81,4 @@ def _runs_already(facts: PreflightFacts, readings: Readings) -> bool:
     current = facts.current
     if current is None or current.artifact_id != facts.artifact.id or current.grade < Grade.HEALTHY:
         return False
-    return facts.artifact.stamp is None or readings.stamp == facts.artifact.stamp
+    return readings.stamp == facts.artifact.stamp

@@ -61,6 +61,11 @@ class Device:
         return f"http://{self.address}:{self.http_port}"
 
     @property
+    def place(self) -> str:
+        """What is connected to: kind, address, and the ports of HTTP and OTA."""
+        return f"{self.kind} at {self.address}, HTTP {self.http_port}, OTA {self.ota_port}"
+
+    @property
     def label(self) -> str:
         """Name and place, for people."""
         return f"{self.name} ({self.address}:{self.http_port})"

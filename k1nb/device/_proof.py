@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import secrets
 import socket
+from dataclasses import replace
 from ipaddress import ip_address
 
 import httpx
@@ -24,9 +25,9 @@ _MAX_ANSWER = 4096
 def proof_of(token: str, nonce: str, device: Device) -> str:
     """Return what the simulator of `device` answers to `nonce`: HMAC-SHA256 under its token, hex.
 
-    MAC and ports are part of it, so that a proof passed on from elsewhere does not vouch for another OTA port.
+    MAC, address and ports are part of it, so that a proof passed on from elsewhere does not vouch for another place.
     """
-    words = f"{nonce} {device.mac} {device.http_port} {device.ota_port}"
+    words = f"{nonce} {device.mac} {device.address} {device.http_port} {device.ota_port}"
     return hmac.new(token.encode(), words.encode(), hashlib.sha256).hexdigest()
 
 
@@ -37,7 +38,10 @@ async def prove_simulator(device: Device, paths: Paths, timings: Timings) -> boo
     that never ran here. One request is made at most; whatever answer it comes to but the right proof is False.
     Raises DeviceUnreachable where nothing listens: a simulator that restarts proves itself later.
     """
-    if device.kind != "simulator" or not ip_address(await resolve(device)).is_loopback:
+    if device.kind != "simulator":
+        return False
+    place = replace(device, address=await resolve(device))
+    if not ip_address(place.address).is_loopback:
         return False
     try:
         token = (paths.simulators / device.name / "token").read_text(encoding="ascii").strip()
@@ -45,13 +49,13 @@ async def prove_simulator(device: Device, paths: Paths, timings: Timings) -> boo
         return False
     nonce = secrets.token_hex(32)
     try:
-        answer = await _ask(device, nonce, timings)
+        answer = await _ask(place, nonce, timings)
     except httpx.ConnectError as error:
         raise DeviceUnreachable(f"device {device.label} does not answer", hint=device.retry_hint) from error
     except (httpx.HTTPError, TimeoutError, ValueError, RecursionError):
         return False
     proof = answer.get("proof") if isinstance(answer, dict) else None
-    return isinstance(proof, str) and hmac.compare_digest(proof.encode(), proof_of(token, nonce, device).encode())
+    return isinstance(proof, str) and hmac.compare_digest(proof.encode(), proof_of(token, nonce, place).encode())
 
 
 async def _ask(device: Device, nonce: str, timings: Timings) -> object:

@@ -31,7 +31,6 @@ class Run:
         self._staging = staging
         self._record = record
         self._managed = managed  # a runner outside this kernel adds the executed notebook and moves the record in
-        self._concluded = False
 
     def __repr__(self) -> str:
         """Name the run."""
@@ -59,11 +58,11 @@ class Run:
 
     def add(self, *checks: Check) -> None:
         """Add checks; they are in the record at once, whatever comes next."""
-        self._write(checks=(*self._record.checks, *checks))
+        self._write(checks=(*self._now().checks, *checks))
 
     def refer(self, *, execution: str | None = None, artifact: str | None = None) -> None:
         """Name an execution or an artifact that the run is about; None says nothing."""
-        known = self._record.manifest
+        known = self._now().manifest
         executions, artifacts = _with(known.executions, execution), _with(known.artifacts, artifact)
         if (executions, artifacts) != (known.executions, known.artifacts):
             self._write(executions=executions, artifacts=artifacts)
@@ -77,18 +76,23 @@ class Run:
 
         A parameter `strict` that is true refuses WARN as well.
         """
-        self._write(verdict=verdict(self._record.checks), ended_at=datetime.now(UTC))
-        self._concluded = True
+        self._write(verdict=verdict(self._now().checks), ended_at=datetime.now(UTC))
         if not self._managed:
             self._record = self._staging.settle(self._record)
         _show(self._record.manifest)
         if not self._record.passes:
             raise _not_passed(self._record)
 
-    def _write(self, **changes: Any) -> None:
-        if self._concluded:
+    def _now(self) -> Record:
+        """Return the run as it stands: a kernel may hold more than one handle of it."""
+        if self._record.ended_at is None:
+            self._record = self._staging.staged(self.id)
+        if self._record.ended_at is not None:
             raise RecordError(f"run {self.id} has concluded", hint="begin another from the first cell")
-        self._record = self._staging.update(self._record, **changes)
+        return self._record
+
+    def _write(self, **changes: Any) -> None:
+        self._record = self._staging.update(self._now(), **changes)
 
 
 def _with(known: tuple[str, ...], new: str | None) -> tuple[str, ...]:
@@ -122,6 +126,10 @@ def connect(notebook: str, namespace: dict[str, Any]) -> Run:
         record = staging.begin(file.stem)
     else:
         record = staging.staged(settings.run)
+        if record.ended_at is not None:
+            raise RecordError(
+                f"run {record.id} has concluded", hint="one run concludes once: remove the second connect"
+            )
     record = staging.update(record, notebook=file.stem, parameters=_plain(values))
     _show(record.manifest)
     return Run(settings, staging, record, managed=settings.run is not None)

@@ -54,7 +54,7 @@ class Staging:
         """Return a staged run; raises RecordError where there is none of that id."""
         folder = self._paths.staging / run
         if not (folder / MANIFEST).is_file():
-            raise RecordError(f"no run {run} is under way", hint="unset K1NB_RUN; only `k1nb run` sets it")
+            raise RecordError(f"no run {run} is under way", hint="begin another from the first cell")
         return Record(read_manifest(folder), folder, running=True)
 
     def update(self, record: Record, **changes: Any) -> Record:
@@ -71,6 +71,8 @@ class Staging:
         `reason` says what broke the run; a verdict that would pass is taken back for it.
         """
         manifest = read_manifest(record.folder)
+        if not manifest.honest:
+            reason = reason or "its verdict does not follow from its checks"
         self._keep_log(record.folder)
         self._put_notebook(record.folder, self._left_notebook(record.folder) if executed is None else executed)
         manifest = broken(manifest, reason).changed(

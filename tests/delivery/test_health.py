@@ -15,13 +15,14 @@ from k1nb.firmware import Grade
 
 ACCEPTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 STAMP = "k1-0123456789ab"
+MAC = "AA:BB:CC:DD:EE:FF"
 
 
 def reading(after: float, uptime: float, **changes: object) -> Readings:
     """Make a healthy reading taken `after` seconds after the device accepted the image."""
     healthy = Readings(
         at=ACCEPTED + timedelta(seconds=after),
-        mac="AA:BB:CC:DD:EE:FF",
+        mac=MAC,
         uptime_seconds=uptime,
         fps=120.0,
         free_heap_bytes=180_000,
@@ -41,7 +42,12 @@ SECOND = reading(18, 13)
     ("first", "second", "stamp", "status", "grade"),
     [
         (FIRST, SECOND, STAMP, HealthStatus.HEALTHY, Grade.IDENTIFIED),
-        (FIRST, SECOND, None, HealthStatus.HEALTHY, Grade.HEALTHY),
+        (replace(FIRST, stamp=None), replace(SECOND, stamp=None), None, HealthStatus.HEALTHY, Grade.HEALTHY),
+        (FIRST, SECOND, None, HealthStatus.VERSION_MISMATCH, Grade.REBOOTED),
+        (FIRST, replace(SECOND, stamp="k1-ffffffffffff"), STAMP, HealthStatus.VERSION_MISMATCH, Grade.REBOOTED),
+        (replace(FIRST, mac="02:00:00:00:00:01"), SECOND, STAMP, HealthStatus.FOREIGN, Grade.ACCEPTED),
+        (FIRST, replace(SECOND, mac="02:00:00:00:00:01"), STAMP, HealthStatus.FOREIGN, Grade.ACCEPTED),
+        (FIRST, reading(18, 7), STAMP, HealthStatus.UNHEALTHY, Grade.REBOOTED),
         (None, None, STAMP, HealthStatus.OFFLINE, Grade.ACCEPTED),
         (FIRST, None, STAMP, HealthStatus.OFFLINE, Grade.REBOOTED),
         (reading(8, 5000), None, STAMP, HealthStatus.NOT_REBOOTED, Grade.ACCEPTED),
@@ -57,14 +63,15 @@ def test_each_thing_a_device_may_do_has_its_grade(
     first: Readings | None, second: Readings | None, stamp: str | None, status: HealthStatus, grade: Grade
 ) -> None:
     """The grade is the highest thing that the two readings prove, and evidence says why."""
-    found = assess(accepted_at=ACCEPTED, first=first, second=second, stamp=stamp, limits=HealthLimits())
+    found = assess(mac=MAC, accepted_at=ACCEPTED, first=first, second=second, stamp=stamp, limits=HealthLimits())
     assert (found.status, found.grade) == (status, grade)
     assert found.evidence
 
 
 def test_a_missing_identity_is_said() -> None:
     """HEALTHY without a stamp says that the device does not show what it runs."""
-    found = assess(accepted_at=ACCEPTED, first=FIRST, second=SECOND, stamp=None, limits=HealthLimits())
+    first, second = replace(FIRST, stamp=None), replace(SECOND, stamp=None)
+    found = assess(mac=MAC, accepted_at=ACCEPTED, first=first, second=second, stamp=None, limits=HealthLimits())
     assert "identity not shown by the device" in found.evidence[-1]
 
 
@@ -79,7 +86,7 @@ def test_healthy_needs_a_reboot_after_the_ok(
     first = reading(after, uptime, stamp=shown)
     second = reading(after + later, uptime_later, stamp=shown)
     stamp = STAMP if stamped else None
-    found = assess(accepted_at=ACCEPTED, first=first, second=second, stamp=stamp, limits=HealthLimits())
+    found = assess(mac=MAC, accepted_at=ACCEPTED, first=first, second=second, stamp=stamp, limits=HealthLimits())
     if found.grade >= Grade.HEALTHY:
         assert uptime <= after + 1
         assert uptime_later > uptime

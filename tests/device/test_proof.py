@@ -68,10 +68,12 @@ def test_a_proof_vouches_for_its_own_ports_alone(simulator: Running) -> None:
     device = simulator.device
     assert not proven(replace(device, ota_port=device.ota_port ^ 1), simulator.paths)
     assert not proven(replace(device, mac="02:4B:31:00:00:77"), simulator.paths)
+    elsewhere = replace(device, address="127.0.0.2")
+    assert proof_of("token", "00ff", device) != proof_of("token", "00ff", elsewhere)
 
 
 def test_the_proof_is_an_hmac() -> None:
-    """The proof is HMAC-SHA256 of nonce, MAC and ports under the token, in hex."""
+    """The proof is HMAC-SHA256 of nonce, MAC, address and ports under the token, in hex."""
     device = Device("one", "02:4B:31:00:00:09", "127.0.0.1", 81, 3232)
-    expected = hmac.new(b"secret", b"00ff 02:4B:31:00:00:09 81 3232", hashlib.sha256).hexdigest()
+    expected = hmac.new(b"secret", b"00ff 02:4B:31:00:00:09 127.0.0.1 81 3232", hashlib.sha256).hexdigest()
     assert proof_of("secret", "00ff", device) == expected

@@ -96,7 +96,7 @@ def test_connecting_again_interrupts_the_first_run(settings: Settings, write_not
     """Whoever runs a notebook from its top again begins another run; the first one is closed as INTERRUPTED."""
     file = str(write_notebook())
     first, second = connect(file, VALUES), connect(file, VALUES)
-    with pytest.raises(RecordError, match="closed"):
+    with pytest.raises(RecordError, match="under way"):
         first.add(Check("a", Status.OK, "seen"))
     assert not Archive(settings.paths).get(first.id).running
     assert Archive(settings.paths).get(second.id).running

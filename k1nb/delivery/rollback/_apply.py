@@ -96,7 +96,7 @@ def _start_or_join(conductor: Conductor, settings: Settings, facts: RollbackFact
         _still(settings, facts, planned, consent)
         undone = facts.replaced
         words = {
-            "device": facts.device.name,
+            "device": facts.device.mac,  # a name may come to mean another device meanwhile
             "to_artifact_id": facts.target.id,
             "failed_artifact_id": facts.runs.artifact_id,
             "failed_workflow_id": undone and undone.execution_id,
@@ -133,7 +133,9 @@ def _verified(settings: Settings, facts: RollbackFacts, done: Rollback) -> Rollb
     seen = run(try_readings, settings, facts.device)
     if seen is None:
         return _doubted(done, "the device does not answer now")
-    if facts.target.stamp is not None and seen.stamp != facts.target.stamp:
+    if seen.mac != facts.device.mac:
+        return _doubted(done, f"a device with MAC {seen.mac} answers at its address")
+    if seen.stamp != facts.target.stamp:
         return _doubted(done, f"the device shows the stamp {seen.stamp}, not {facts.target.stamp}")
     if row is None or row.artifact_id != facts.target.id:
         return _doubted(done, "the ledger does not have the rollback as what the device accepted last")

@@ -9,11 +9,11 @@ from enum import StrEnum
 
 from k1nb._http import run
 from k1nb.config import Settings
-from k1nb.delivery._deployment import resolve
+from k1nb.delivery._deployment import foreign, resolve
 from k1nb.delivery._last_good import look_back, nothing_good
 from k1nb.delivery._past import Goal, Past, Running, goal, running
 from k1nb.device import Device, flash_lock, ota_answers, prove_simulator
-from k1nb.errors import DeviceBusy, DeviceNonsense, DeviceUnreachable, SampleRefused
+from k1nb.errors import DeviceBusy, DeviceUnreachable, SampleRefused
 from k1nb.firmware import SAMPLE_PROJECT, Artifact, ArtifactStore, Deployment, read_image
 
 
@@ -91,10 +91,7 @@ async def _observe(settings: Settings, device: Device, to: str) -> RollbackFacts
     store = ArtifactStore(settings.paths)
     past = await look_back(settings, device)
     if past.seen is not None and past.seen.mac != device.mac:
-        raise DeviceNonsense(
-            f"{device.label} answers with MAC {past.seen.mac}, the inventory says {device.mac}",
-            hint="correct the address in the inventory: k1nb device list",
-        )
+        raise foreign(device, past.seen)
     chosen = Goal(store.get(to).id, "named by the operator") if to else goal(past)
     if chosen is None:
         raise nothing_good(device)

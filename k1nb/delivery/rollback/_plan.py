@@ -14,6 +14,7 @@ def plan(facts: RollbackFacts) -> Plan:
     newest = next(iter(facts.past.rows), None)
     preconditions = {
         "device": facts.device.mac,
+        "address": facts.device.place,
         "role": facts.device.role,
         "runs now": _named(facts, facts.runs.artifact_id),
         "known because": facts.runs.how,
