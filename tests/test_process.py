@@ -45,9 +45,12 @@ async def _grandchild(log: Path) -> int:
 
 
 def _gone(pid: int) -> bool:
-    """Tell whether a process runs no more; a zombie that init has not reaped counts as gone."""
+    """Tell whether a process is gone within two seconds, for SIGKILL takes a moment; an unreaped zombie counts."""
+    deadline = time.monotonic() + 2
     with suppress(psutil.NoSuchProcess):
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        while (runs := psutil.Process(pid).status() != psutil.STATUS_ZOMBIE) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return not runs
     return True
 
 

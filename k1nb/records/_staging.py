@@ -54,7 +54,9 @@ class Staging:
         """Return a staged run; raises RecordError where there is none of that id."""
         folder = self._paths.staging / run
         if not (folder / MANIFEST).is_file():
-            raise RecordError(f"no run {run} is under way", hint="begin another from the first cell")
+            raise RecordError(
+                f"no run {run} is under way", hint="unset K1NB_RUN, and begin another from the first cell"
+            )
         return Record(read_manifest(folder), folder, running=True)
 
     def update(self, record: Record, **changes: Any) -> Record:
