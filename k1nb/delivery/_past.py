@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,7 +11,6 @@ from k1nb.firmware import Artifact, Deployment, Grade
 
 ROLLBACK = "rollback"
 """The reason by which the ledger tells a rollback from a deployment."""
-_STAMP = re.compile(r"k1-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,7 @@ def is_rollback(row: Deployment) -> bool:
 def running(past: Past) -> Running:
     """Say what the device runs: by the stamp it shows, else by what it accepted last."""
     shown = past.seen.stamp if past.seen else None
-    if shown is not None and _STAMP.fullmatch(shown):
+    if shown is not None:
         return _by_stamp(past, shown)
     current, refused = past.current, past.refused
     if current is None:

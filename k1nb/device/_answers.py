@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import AliasPath, BaseModel, ConfigDict, Field
+from pydantic import AliasPath, BaseModel, ConfigDict, Field, field_validator
+
+from k1nb.firmware import is_stamp
 
 
 class _Answer(BaseModel):
@@ -45,10 +47,16 @@ class Info(_Answer):
     mac: str
     """`AA:BB:CC:DD:EE:FF`."""
     stamp: str | None = Field(None, validation_alias=AliasPath("build", "arduino_release"))
-    """What the build was stamped with; the device knows no other version of its application."""
+    """What our build was stamped with; the device knows no other version of its application."""
     idf_version: str | None = Field(None, validation_alias=AliasPath("build", "idf_ver"))
     framework: str | None = Field(None, validation_alias=AliasPath("build", "framework"))
     platform: str | None = Field(None, validation_alias=AliasPath("build", "platformio_platform"))
+
+    @field_validator("stamp")
+    @classmethod
+    def _ours(cls, value: str | None) -> str | None:
+        """Drop a release that the core itself defines: it says nothing of the application."""
+        return value if value is not None and is_stamp(value) else None
 
 
 class Performance(_Answer):

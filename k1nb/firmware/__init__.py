@@ -16,6 +16,7 @@ from k1nb.firmware._image import (
     SampleHealth,
     SamplePattern,
     Segment,
+    is_stamp,
     read_image,
     stamp_of,
 )
@@ -55,6 +56,7 @@ __all__ = [
     "end_left_over_builds",
     "ensure_sample_repository",
     "gate",
+    "is_stamp",
     "read_image",
     "read_usage",
     "remove_build_folder",

@@ -7,6 +7,7 @@ segments, a checksum in the last byte of a 16-byte block, and a SHA-256 over all
 from __future__ import annotations
 
 import hashlib
+import re
 import struct
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -149,6 +150,11 @@ def read_image(data: bytes) -> ImageFacts:
 def stamp_of(commit_sha: str) -> str:
     """Return the build stamp of a commit: `k1-` and its first twelve hex digits."""
     return f"k1-{commit_sha[:12]}"
+
+
+def is_stamp(text: str) -> bool:
+    """Tell whether a text is a build stamp of ours."""
+    return re.fullmatch(r"k1-[0-9a-f]{12}", text) is not None
 
 
 def _refused(fault: str) -> ImageError:

@@ -14,6 +14,7 @@ def test_the_stamp_is_the_core_s_release_macro() -> None:
     """A stamped build shows up as build.arduino_release; without one there is no stamp."""
     assert Info.model_validate({**INFO, "build": {"arduino_release": "k1-0123456789ab"}}).stamp == "k1-0123456789ab"
     assert Info.model_validate({**INFO, "build": {"arduino": 10812}}).stamp is None
+    assert Info.model_validate({**INFO, "build": {"arduino_release": "3_0_0"}}).stamp is None
     assert Info.model_validate(INFO).stamp is None
 
 
