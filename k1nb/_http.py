@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
@@ -25,6 +26,13 @@ def options(timeout: float, url: str) -> dict[str, Any]:
     common = {"base_url": url, "timeout": timeout, "trust_env": False, "headers": {"User-Agent": USER_AGENT}}
     plain = {"verify": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)} if url.startswith("http://") else {}
     return {**common, **plain, "follow_redirects": False}
+
+
+def free_port() -> int:
+    """Return a TCP port of this host's loopback that nobody uses now."""
+    with socket.socket() as tcp:
+        tcp.bind(("127.0.0.1", 0))
+        return int(tcp.getsockname()[1])
 
 
 def words(response: httpx.Response, limit: int = 300) -> str:

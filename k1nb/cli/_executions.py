@@ -48,9 +48,9 @@ def start(
             else:
                 typer.echo(execution_id)
             return
-        execution = server.execution(execution_id)
-        for execution in server.follow(execution_id, timings=settings.timings):
-            _output.note(_progress(execution))
+        execution = server.wait(
+            execution_id, timings=settings.timings, on_change=lambda now: _output.note(_progress(now))
+        )
         children = server.children(execution)
     _print(execution, children, json=json)
     sys.exit(0 if execution.status is conductor.ExecutionStatus.COMPLETED else 1)

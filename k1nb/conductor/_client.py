@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
@@ -114,6 +114,11 @@ class Conductor:
             raise _foreign(response)
         return self._read(answer.get(correlation_id) or [])
 
+    def running(self, name: str, correlation_id: str) -> str | None:
+        """Return the id of the newest execution of a workflow that works for one intent now; None without one."""
+        started = self.correlated(name, correlation_id, closed=False)
+        return next((execution.id for execution in started if not execution.status.terminal), None)
+
     def find(
         self,
         *,
@@ -159,6 +164,19 @@ class Conductor:
                 if execution.status.terminal:
                     return
             time.sleep(timings.follow)
+
+    def wait(
+        self,
+        execution_id: str,
+        *,
+        timings: Timings | None = None,
+        on_change: Callable[[Execution], None] | None = None,
+    ) -> Execution:
+        """Follow an execution and return it at its end; `on_change` is told of each change. Raises as `follow` does."""
+        for execution in self.follow(execution_id, timings=timings):
+            if on_change is not None:
+                on_change(execution)
+        return execution
 
     def terminate(self, execution_id: str, reason: str) -> None:
         """End an execution as TERMINATED; its failure workflow does not run."""

@@ -150,18 +150,9 @@ def apply(
         return None
     planned.require(consent)
     with Conductor.from_settings(settings) as conductor:
-        execution_id = _running(conductor, facts) or _start(conductor, settings, facts, planned)
-        execution = conductor.execution(execution_id)
-        for execution in conductor.follow(execution_id, timings=settings.timings):
-            if on_change is not None:
-                on_change(execution)
+        execution_id = conductor.running(PIPELINE, facts.key) or _start(conductor, settings, facts, planned)
+        execution = conductor.wait(execution_id, timings=settings.timings, on_change=on_change)
         return _with_way_back(settings, facts, delivery(conductor, execution))
-
-
-def _running(conductor: Conductor, facts: DeliveryFacts) -> str | None:
-    """Return the execution that does this delivery now."""
-    started = conductor.correlated(PIPELINE, facts.key, closed=False)
-    return next((execution.id for execution in started if not execution.status.terminal), None)
 
 
 def _start(conductor: Conductor, settings: Settings, facts: DeliveryFacts, planned: Plan) -> str:
@@ -197,15 +188,13 @@ def delivery(conductor: Conductor, execution: Execution) -> Delivery:
     completed = execution.status is ExecutionStatus.COMPLETED
     begun = any(task.reference == "deployment" for task in execution.tasks)
     untouched = ["nothing was sent to the device"] if execution.status.terminal and not begun else []
+    evidence = output.get("evidence") or [execution.reason or "no evidence was recorded"]
     outcome = output.get("outcome") or (Outcome.succeeded if completed and output.get("grade") else Outcome.failed)
     return Delivery(
         execution=execution,
         grade=Grade[str(output.get("grade") or "NONE")],
         outcome=Outcome(outcome),
-        evidence=[
-            *map(str, output.get("evidence") or [execution.reason or "no evidence was recorded"]),
-            *untouched,
-        ],
+        evidence=[*map(str, evidence), *untouched],
         artifact_id=output.get("artifact_id") or execution.output.get("artifact_id"),
     )
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from k1nb import paths as locations
 from k1nb.config import Settings
 from k1nb.delivery._health import Assessment, HealthLimits, HealthStatus, assess, rebooted
-from k1nb.delivery._preflight import Preflight, PreflightFacts, decide
+from k1nb.delivery._preflight import Preflight, PreflightFacts, decide, foreign
 from k1nb.device import (
     Device,
     DeviceClient,
@@ -32,7 +32,7 @@ from k1nb.device import (
     send_image,
     take_snapshot,
 )
-from k1nb.errors import DeviceError, DeviceNonsense, OtaError, StorageError, UsageError
+from k1nb.errors import DeviceError, OtaError, StorageError, UsageError
 from k1nb.firmware import Artifact, ArtifactStore, Deployment, Grade, Ledger, read_image
 
 Progress = Callable[[int, int], None]
@@ -161,10 +161,12 @@ async def send(
             guard()
         row = ledger.begin(device.mac, artifact.id, execution_id, reason)
         if row.accepted_at is None:
-            row = await _recover(settings, device, artifact, ledger, row)
+            seen = await try_readings(settings, device)  # a silent device may be the right one
+            if seen is not None and seen.mac != device.mac:
+                raise foreign(device, seen)
+            row = _recover(artifact, ledger, row, seen)
         if row.accepted_at is not None:
             return Sent(row, row.accepted_at, True, [f"already accepted at {row.accepted_at:%H:%M:%S}"])
-        await _refuse_foreign(settings, device)
         try:
             transfer = await send_image(
                 device, store.read(artifact), paths=settings.paths, timings=settings.timings, on_progress=on_progress
@@ -178,30 +180,12 @@ async def send(
         return Sent(row, transfer.accepted_at, False, list(transfer.log))
 
 
-async def _refuse_foreign(settings: Settings, device: Device) -> None:
-    """Raise DeviceNonsense where another device answers at the address; a silent one may be the right one."""
-    seen = await try_readings(settings, device)
-    if seen is not None and seen.mac != device.mac:
-        raise foreign(device, seen)
-
-
-def foreign(device: Device, seen: Readings) -> DeviceNonsense:
-    """Return the error for another device at the address of the one that is meant."""
-    return DeviceNonsense(
-        f"{device.label} answers with MAC {seen.mac}, the inventory says {device.mac}",
-        hint="correct the address in the inventory: k1nb device list",
-    )
-
-
-async def _recover(
-    settings: Settings, device: Device, artifact: Artifact, ledger: Ledger, row: Deployment
-) -> Deployment:
+def _recover(artifact: Artifact, ledger: Ledger, row: Deployment, seen: Readings | None) -> Deployment:
     """Find out whether an attempt that was cut off before it could write had succeeded at the device.
 
     The moment of acceptance is then known only to lie after the row's beginning, which is taken for it.
     """
-    seen = await try_readings(settings, device) if artifact.stamp is not None else None
-    if seen is None or (seen.mac, seen.stamp) != (device.mac, artifact.stamp) or not rebooted(seen, row.started_at):
+    if seen is None or artifact.stamp is None or seen.stamp != artifact.stamp or not rebooted(seen, row.started_at):
         return row
     proof = f"the device already shows {artifact.stamp} after a reboot"
     return ledger.raise_grade(row.id, Grade.ACCEPTED, proof, accepted_at=row.started_at)

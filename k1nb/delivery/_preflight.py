@@ -52,16 +52,21 @@ def decide(facts: PreflightFacts) -> Preflight:
             f"device {facts.device.label} does not answer", hint=f"k1nb device info {facts.device.name}"
         )
     if readings.mac != facts.device.mac:
-        raise DeviceNonsense(
-            f"{facts.device.label} answers with MAC {readings.mac}, the inventory says {facts.device.mac}",
-            hint="correct the address in the inventory: k1nb device list",
-        )
+        raise foreign(facts.device, readings)
     if _runs_already(facts, readings):
         return Preflight(Decision.NO_OP, [f"already runs artifact {facts.artifact.id[:12]}, proven before"])
     seen = [f"answers, up for {readings.uptime_seconds:.0f} s, {readings.fps:.1f} FPS"]
     if not facts.ota_answers:
         return Preflight(Decision.NEEDS_USB, [*seen, "its OTA service does not answer: only USB can flash it"])
     return Preflight(Decision.DEPLOY, [*seen, "its OTA service answers"])
+
+
+def foreign(device: Device, seen: Readings) -> DeviceNonsense:
+    """Return the error for another device at the address of the one that is meant."""
+    return DeviceNonsense(
+        f"{device.label} answers with MAC {seen.mac}, the inventory says {device.mac}",
+        hint="correct the address in the inventory: k1nb device list",
+    )
 
 
 def _refuse(facts: PreflightFacts) -> None:

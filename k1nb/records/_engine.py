@@ -139,8 +139,8 @@ def _end_children(manager: AsyncKernelManager) -> None:
 
 def _finish(staging: Staging, record: Record, notebook: Any, reason: str) -> None:
     """Move a run's record in; raise RecordError where nobody else would say that it did not conclude."""
-    passes = staging.staged(record.id).passes
-    broken = [o for o in outputs(notebook) if o.output_type == "error" and (passes or o.ename != _EXPECTED)]
+    left = staging.staged(record.id)
+    broken = [o for o in outputs(notebook) if o.output_type == "error" and (left.passes or o.ename != _EXPECTED)]
     told = bool(reason)
     if broken and not reason:
         told = broken[0].ename != "SystemExit"
@@ -148,7 +148,7 @@ def _finish(staging: Staging, record: Record, notebook: Any, reason: str) -> Non
     if reason:
         cell = _last_started(notebook)
         reason = f"cell {cell}: {reason}" if cell else reason
-    elif staging.staged(record.id).ended_at is None:
+    elif left.ended_at is None:
         reason = ENDED
     settled = staging.settle(record, executed=notebook, reason=reason)
     if reason and not told:

@@ -27,8 +27,8 @@ def import_notebook(settings: Settings, file: Path) -> Record:
     The same notebook may be imported again. Raises StorageError or RecordError, also for one that was never executed.
     """
     executed = read_notebook(file)
-    staging = Staging(settings)
     _refuse_unexecuted(file, executed)
+    staging = Staging(settings)
     manifest = carried(executed) or _nameless(file, executed)
     if manifest.verdict is Verdict.INTERRUPTED:
         manifest = manifest.changed(reason=manifest.reason or NEVER)

@@ -58,14 +58,16 @@ class Run:
 
     def add(self, *checks: Check) -> None:
         """Add checks; they are in the record at once, whatever comes next."""
-        self._write(checks=(*self._now().checks, *checks))
+        now = self._now()
+        self._record = self._staging.update(now, checks=(*now.checks, *checks))
 
     def refer(self, *, execution: str | None = None, artifact: str | None = None) -> None:
         """Name an execution or an artifact that the run is about; None says nothing."""
-        known = self._now().manifest
+        now = self._now()
+        known = now.manifest
         executions, artifacts = _with(known.executions, execution), _with(known.artifacts, artifact)
         if (executions, artifacts) != (known.executions, known.artifacts):
-            self._write(executions=executions, artifacts=artifacts)
+            self._record = self._staging.update(now, executions=executions, artifacts=artifacts)
 
     def follow(self, execution: Execution) -> None:
         """Name an execution that is being followed, so that the record has it also where the run breaks off."""
@@ -76,7 +78,8 @@ class Run:
 
         A parameter `strict` that is true refuses WARN as well.
         """
-        self._write(verdict=verdict(self._now().checks), ended_at=datetime.now(UTC))
+        now = self._now()
+        self._record = self._staging.update(now, verdict=verdict(now.checks), ended_at=datetime.now(UTC))
         if not self._managed:
             self._record = self._staging.settle(self._record)
         _show(self._record.manifest)
@@ -90,9 +93,6 @@ class Run:
         if self._record.ended_at is not None:
             raise RecordError(f"run {self.id} has concluded", hint="begin another from the first cell")
         return self._record
-
-    def _write(self, **changes: Any) -> None:
-        self._record = self._staging.update(self._now(), **changes)
 
 
 def _with(known: tuple[str, ...], new: str | None) -> tuple[str, ...]:

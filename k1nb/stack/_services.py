@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +29,12 @@ SERVICES = (CONDUCTOR, SIMULATOR, WORKERS)
 
 HOST = "127.0.0.1"
 _LOOPBACK = (HOST, "localhost")
+_JAVA_OPTIONS = (
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+ExitOnOutOfMemoryError",
+    "--enable-native-access=ALL-UNNAMED",  # SQLite's library; without it each start warns
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,14 +163,6 @@ def _require_loopback(settings: Settings) -> None:
         )
 
 
-_JAVA_OPTIONS = (
-    "-XX:+UseSerialGC",
-    "-XX:TieredStopAtLevel=1",
-    "-XX:+ExitOnOutOfMemoryError",
-    "--enable-native-access=ALL-UNNAMED",  # SQLite's library; without it each start warns
-)
-
-
 def _conductor(settings: Settings, notify: Notify) -> Service:
     from k1nb.stack._boot import boot
     from k1nb.stack._ready import apply_shipped_definitions, conductor_ready
@@ -194,13 +191,11 @@ def _conductor(settings: Settings, notify: Notify) -> Service:
 
 def _training(settings: Settings) -> Training:
     """Describe a server that nobody uses: the local one, but on a free port."""
+    from k1nb._http import free_port
     from k1nb.stack._boot import Training
     from k1nb.stack._ready import conductor_ready
 
-    with socket.socket() as free:
-        free.bind((HOST, 0))
-        url = f"http://{HOST}:{free.getsockname()[1]}/api"
-    elsewhere = settings.model_copy(update={"conductor_server_url": url})
+    elsewhere = settings.model_copy(update={"conductor_server_url": f"http://{HOST}:{free_port()}/api"})
     return Training(properties_text(server_properties(elsewhere)), conductor_ready(elsewhere), settings.timings)
 
 

@@ -68,30 +68,20 @@ def _by_conductor(
 ) -> Rollback:
     with Conductor.from_settings(settings) as conductor:
         execution_id = _start_or_join(conductor, settings, facts, planned, consent)
-        execution = conductor.execution(execution_id)
-        for execution in conductor.follow(execution_id, timings=settings.timings):
-            if on_change is not None:
-                on_change(execution)
-        return _read(execution, facts)
+        return _read(conductor.wait(execution_id, timings=settings.timings, on_change=on_change), facts)
 
 
 def _under_way(settings: Settings, facts: RollbackFacts) -> bool:
     try:
         with Conductor.from_settings(settings) as conductor:
-            return _running(conductor, facts) is not None
+            return conductor.running(HANDLER, facts.key) is not None
     except ConductorUnreachable:
         return False
 
 
-def _running(conductor: Conductor, facts: RollbackFacts) -> str | None:
-    """Return the execution that does this rollback now."""
-    started = conductor.correlated(HANDLER, facts.key, closed=False)
-    return next((execution.id for execution in started if not execution.status.terminal), None)
-
-
 def _start_or_join(conductor: Conductor, settings: Settings, facts: RollbackFacts, planned: Plan, consent: str) -> str:
     try:
-        if running := _running(conductor, facts):  # to follow what runs already needs no consent
+        if running := conductor.running(HANDLER, facts.key):  # to follow what runs already needs no consent
             return running
         _still(settings, facts, planned, consent)
         undone = facts.replaced

@@ -9,9 +9,10 @@ from enum import StrEnum
 
 from k1nb._http import run
 from k1nb.config import Settings
-from k1nb.delivery._deployment import foreign, resolve
+from k1nb.delivery._deployment import resolve
 from k1nb.delivery._last_good import look_back, nothing_good
 from k1nb.delivery._past import Goal, Past, Running, goal, running
+from k1nb.delivery._preflight import foreign
 from k1nb.device import Device, flash_lock, ota_answers, prove_simulator
 from k1nb.errors import DeviceBusy, DeviceUnreachable, SampleRefused
 from k1nb.firmware import SAMPLE_PROJECT, Artifact, ArtifactStore, Deployment, read_image

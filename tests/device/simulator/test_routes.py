@@ -207,7 +207,7 @@ def test_transition_settings_are_kept(simulator: Running) -> None:
 
 
 def test_the_proof_is_the_token_s_hmac_of_the_nonce(simulator: Running) -> None:
-    """GET /k1nb/simulator answers HMAC-SHA256 of nonce, MAC, place under the token in the simulator's folder."""
+    """GET /k1nb/simulator answers HMAC-SHA256 of nonce, MAC and place under the token in the simulator's folder."""
     token = (simulator.paths.simulators / "demo" / "token").read_text().strip()
     nonce = "00ff" * 16
     device = simulator.device
