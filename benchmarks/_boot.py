@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
 
 import psutil
 
@@ -34,7 +36,6 @@ def rows(runs: int, say: Callable[[str], None]) -> list[Row]:
     """Measure both in turn; what can be cached is cached before the first run."""
     with home() as settings:
         stack.up(settings, ["conductor"], say)
-        stack.down(settings)
     ours, theirs = [], []
     for number in range(1, runs + 1):
         theirs.append(_by_jar())
@@ -58,9 +59,7 @@ def _by_up() -> Start:
             subprocess.run(k1nb("up", "conductor", "workers"), check=True, capture_output=True)
             ready = time.monotonic() - began
         pid = Supervisor(settings.paths, settings.timings).process("conductor").pid
-        cpu = _cpu(pid or 0)
-        stack.down(settings)
-        return Start(seen[0] - began, ready, cpu)
+        return Start(seen[0] - began, ready, _cpu(pid or 0))
 
 
 def _by_jar() -> Start:
@@ -70,29 +69,33 @@ def _by_jar() -> Start:
         properties = folder / "server.properties"
         write_text(properties, f"server.port={settings.conductor_port}\nserver.address=127.0.0.1\n")
         surroundings = environment(settings, CONDUCTOR_CONFIG_FILE=str(properties))
-        log = (folder / "log").open("wb")
         began = time.monotonic()
-        with log, _watching(settings) as seen:
-            server = _child([str(java.path), "-jar", str(jar)], folder, surroundings, log)
+        with (
+            (folder / "log").open("wb") as log,
+            _watching(settings) as seen,
+            _child([str(java.path), "-jar", str(jar)], folder, surroundings, log) as server,
+        ):
             while not seen:
                 time.sleep(0.05)
             apply_shipped_definitions(settings, lambda _: None)
-            workers = _child(k1nb("workers"), folder, surroundings, log)
-            probe = ReadyProbe(settings)
-            while not probe():
-                time.sleep(settings.timings.service_poll)
-            ready = time.monotonic() - began
-            cpu = _cpu(server.pid)
-        for process in (workers, server):
-            process.terminate()
-            process.wait()
-        return Start(seen[0] - began, ready, cpu)
+            with _child(k1nb("workers"), folder, surroundings, log):
+                probe = ReadyProbe(settings)
+                while not probe():
+                    time.sleep(settings.timings.service_poll)
+                return Start(seen[0] - began, time.monotonic() - began, _cpu(server.pid))
 
 
-def _child(command: list[str], folder: object, surroundings: dict[str, str], log: object) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(  # type: ignore[call-overload, no-any-return] # a path and an open file
-        command, cwd=folder, env=surroundings, stdout=log, stderr=subprocess.STDOUT
-    )
+@contextmanager
+def _child(
+    command: list[str], folder: Path, surroundings: dict[str, str], log: IO[bytes]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Yield a process that is ended afterwards, whatever happens."""
+    process = subprocess.Popen(command, cwd=folder, env=surroundings, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
 
 
 @contextmanager

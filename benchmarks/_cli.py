@@ -18,7 +18,6 @@ def rows(runs: int, say: Callable[[str], None]) -> list[Row]:
         stack.up(settings, ["conductor", "workers"])
         shown = [_seconds("status") for _ in range(runs)]
         say(f"k1nb status {min(shown):.2f} s")
-        stack.down(settings)
     return [
         Row("command line", "k1nb --help", "s", helped, aim=0.3),
         Row("command line", "k1nb status", "s", shown, aim=0.6),

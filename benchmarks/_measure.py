@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import statistics
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from k1nb import stack
+from k1nb._http import free_port
 from k1nb.config import PREFIX, Settings, load
 from k1nb.paths import write_text
 
@@ -42,24 +43,19 @@ class Row:
         return (self.ratio if self.ratio is not None else min(self.ours)) <= self.aim
 
 
-def free_port() -> int:
-    """Return a port that nobody uses now."""
-    with socket.socket() as tcp:
-        tcp.bind(("127.0.0.1", 0))
-        return int(tcp.getsockname()[1])
-
-
 @contextmanager
 def home() -> Iterator[Settings]:
-    """Yield the settings of a scratch home with ports of its own; the cache is shared."""
+    """Yield the settings of a scratch home with ports of its own, and end its stack; the cache is shared."""
     with TemporaryDirectory(prefix="k1nb-bench-") as folder:
         lines = (f'conductor_server_url = "http://127.0.0.1:{free_port()}/api"', f"metrics_port = {free_port()}")
         write_text(Path(folder) / "k1nb.toml", "\n".join(lines) + "\n")
         before = os.environ.get(f"{PREFIX}HOME")
         os.environ[f"{PREFIX}HOME"] = folder
+        settings = load()
         try:
-            yield load()
+            yield settings
         finally:
+            stack.down(settings)
             os.environ.pop(f"{PREFIX}HOME")
             if before is not None:
                 os.environ[f"{PREFIX}HOME"] = before
