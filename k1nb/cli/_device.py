@@ -132,7 +132,7 @@ def simulate(
     from k1nb.device import Inventory, parse_faults, simulate
 
     faults = parse_faults(fault or ())
-    settings = _output.settings()
+    settings = _output.service_settings("simulator")
     devices = [Inventory(settings.paths).get(name) for name in names]
 
     async def serve() -> None:

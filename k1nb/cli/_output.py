@@ -32,6 +32,17 @@ def settings() -> Settings:
     return found
 
 
+def service_settings(name: str) -> Settings:
+    """Read the settings for a long-running service, which goes on when nobody reads what it says any more."""
+    from k1nb.config import load
+    from k1nb.stack import outlive_reader
+
+    found = load()
+    outlive_reader(found, name)
+    _logging(found.log_level)
+    return found
+
+
 def _logging(level: str) -> None:
     import structlog
 

@@ -70,7 +70,7 @@ def workers() -> None:
     """Run the task workers in the foreground; SIGTERM or Ctrl-C lets running tasks finish."""
     from k1nb.workers import serve
 
-    sys.exit(asyncio.run(serve(_output.settings())))
+    sys.exit(asyncio.run(serve(_output.service_settings("workers"))))
 
 
 def _report(found: Sequence[ServiceStatus], *, json: bool) -> None:

@@ -6,6 +6,7 @@ from k1nb.stack._logs import logs
 from k1nb.stack._services import SERVICES
 from k1nb.stack._stack import down, up
 from k1nb.stack._status import ServiceStatus, checks, status
+from k1nb.stack._voice import outlive_reader
 
 __all__ = [
     "SERVICES",
@@ -15,6 +16,7 @@ __all__ = [
     "down",
     "find_java",
     "logs",
+    "outlive_reader",
     "server_jar",
     "status",
     "up",
