@@ -176,3 +176,22 @@ def test_a_silent_device_is_not_told_to_take_usb_while_its_rollback_runs(line: S
     joined = rollback.apply(line, silent, plan, consent=plan.id)
     assert joined is not None
     assert (joined.execution_id, joined.outcome) == (begun, Outcome.failed)  # it names no device
+
+
+def test_no_production_device_is_rolled_back_unasked(line: Settings, better: Delivered) -> None:
+    """The handler, started by hand, flashes a production device only where that was allowed by name."""
+    assert better[1].artifact_id is not None
+    inventory, device = Inventory(line.paths), bench(line)
+    facts = rollback.observe(line, device=BENCH)
+    assert facts.runs.artifact_id == better[1].artifact_id
+    before = flashes(line)
+    inventory.remove(BENCH)
+    inventory.add(replace(device, role="production"))
+    try:
+        execution = handled(line, device=BENCH, failed_artifact_id=better[1].artifact_id)
+    finally:
+        inventory.remove(BENCH)
+        inventory.add(device)
+    assert execution.status is ExecutionStatus.FAILED
+    assert "is a production device" in execution.reason
+    assert flashes(line) == before

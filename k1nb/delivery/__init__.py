@@ -18,7 +18,7 @@ from k1nb.delivery._deployment import (
 from k1nb.delivery._health import Assessment, HealthLimits, HealthStatus, assess, complaints, rebooted
 from k1nb.delivery._last_good import LastGood, find_last_good, look_back, outcome_after_rollback
 from k1nb.delivery._past import ROLLBACK, Goal, Past, Running, failed_by, goal, needs_flash, running
-from k1nb.delivery._preflight import Decision, Preflight, PreflightFacts, decide
+from k1nb.delivery._preflight import Decision, Preflight, PreflightFacts, decide, require_allowed
 
 __all__ = [
     "PIPELINE",
@@ -56,6 +56,7 @@ __all__ = [
     "preflight",
     "read_look",
     "rebooted",
+    "require_allowed",
     "resolve",
     "restore_look",
     "running",

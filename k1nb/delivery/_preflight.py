@@ -76,10 +76,13 @@ def _refuse(facts: PreflightFacts) -> None:
             "itself a simulator",
             hint="build real firmware for this device, or start its simulator with `k1nb up simulator`",
         )
-    if facts.device.role == "production" and not facts.allow_production:
-        raise ConsentError(
-            f"{facts.device.label} is a production device", hint="set allow_production for this deployment"
-        )
+    require_allowed(facts.device, allow_production=facts.allow_production)
+
+
+def require_allowed(device: Device, *, allow_production: bool) -> None:
+    """Raise ConsentError where a production device would be flashed without having been allowed."""
+    if device.role == "production" and not allow_production:
+        raise ConsentError(f"{device.label} is a production device", hint="set allow_production for this deployment")
 
 
 def _runs_already(facts: PreflightFacts, readings: Readings) -> bool:

@@ -17,8 +17,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from k1nb.errors import ArtifactError, UnknownName
-from k1nb.firmware._image import read_image
+from k1nb.errors import ArtifactError, ImageError, UnknownName
+from k1nb.firmware._image import ImageFacts, read_image
 from k1nb.paths import Paths, write_bytes, write_text
 
 _SHORTEST = 8
@@ -138,12 +138,17 @@ class ArtifactStore:
         return sorted(found, key=lambda artifact: artifact.stored_at, reverse=True)
 
     def damaged(self) -> Iterator[ArtifactError]:
-        """Read everything that is stored and yield what is wrong with it."""
+        """Read everything that is stored and yield what is wrong with it, images that have lost their facts too."""
         for name in self._names():
             try:
-                self.read(self._load(name))
-            except ArtifactError as error:
-                yield error
+                artifact = self._load(name)
+                _require_same(artifact, read_image(self.read(artifact)))
+            except (ArtifactError, ImageError) as error:
+                yield _damaged(name, error.message) if isinstance(error, ImageError) else error
+        known = set(self._names())
+        for image in sorted(self.folder.glob("*.bin")):
+            if _HEX.fullmatch(image.stem) and image.stem not in known:
+                yield _damaged(image.stem, "its facts are missing")
 
     def _names(self) -> Sequence[str]:
         return sorted(path.stem for path in self.folder.glob("*.json") if _HEX.fullmatch(path.stem))
@@ -177,6 +182,15 @@ class ArtifactStore:
         if artifact.id != name:
             raise _damaged(name, f"its facts are those of {artifact.id[:12]}")
         return artifact
+
+
+def _require_same(artifact: Artifact, image: ImageFacts) -> None:
+    """Raise ArtifactError where the facts that were written down are not those of the image."""
+    name = image.descriptor.project_name if image.descriptor else None
+    read = {"md5": image.md5, "size": image.size, "project_name": name}
+    for fact, value in read.items():
+        if getattr(artifact, fact) != value:
+            raise _damaged(artifact.id, f"its facts say {fact} {getattr(artifact, fact)}, its image says {value}")
 
 
 def _damaged(name: str, fault: str) -> ArtifactError:

@@ -49,8 +49,16 @@ def _artifacts(store: ArtifactStore) -> Check:
     return Check(name, Status.OK, f"{count} stored, every sha256 is right", None, source)
 
 
+def _looks(settings: Settings) -> int:
+    """Count what deployments keep of a device before they flash it."""
+    return sum(1 for _ in (settings.paths.devices / "snapshots").glob("*.json"))
+
+
 def _ledger(settings: Settings) -> Check:
     name, source = "ledger: readable", str(settings.paths.ledger)
+    if not settings.paths.ledger.exists() and (looks := _looks(settings)):
+        seen = f"there is none, though {looks} deployments kept a look: nothing is known of what the devices run"
+        return Check(name, Status.FAIL, seen, "restore it from a backup", source)
     if not settings.paths.ledger.exists():
         return Check(
             name,

@@ -15,7 +15,7 @@ from papermill.engines import NBClientEngine
 from k1nb.config import Settings, environment, load, variables
 from k1nb.errors import RecordError, Stopped
 from k1nb.paths import private
-from k1nb.records._notebook import INJECTED, outputs, tagged
+from k1nb.records._notebook import INJECTED, tagged, unexpected_error, words
 from k1nb.records._parameters import assigned, checked, refuse_unknown
 from k1nb.records._record import NOTEBOOK, Record
 from k1nb.records._run import parameters_of
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from jupyter_client.manager import AsyncKernelManager
 
 ENDED = "the notebook ended before its last cell concluded it"
-_EXPECTED = "VerdictNotPassed"
 
 
 class Engine(NBClientEngine):  # type: ignore[misc] # papermill has no annotations
@@ -61,7 +60,7 @@ class Engine(NBClientEngine):  # type: ignore[misc] # papermill has no annotatio
                 reason, stopped.hint = stopped.message, f"k1nb records show {record.id}"
                 raise
             except BaseException as error:
-                reason = _words(error)
+                reason = words(type(error).__name__, str(error))
                 raise
             finally:
                 _finish(staging, record, nb, reason)
@@ -140,11 +139,11 @@ def _end_children(manager: AsyncKernelManager) -> None:
 def _finish(staging: Staging, record: Record, notebook: Any, reason: str) -> None:
     """Move a run's record in; raise RecordError where nobody else would say that it did not conclude."""
     left = staging.staged(record.id)
-    broken = [o for o in outputs(notebook) if o.output_type == "error" and (left.passes or o.ename != _EXPECTED)]
+    error = unexpected_error(notebook, passed=left.passes)
     told = bool(reason)
-    if broken and not reason:
-        told = broken[0].ename != "SystemExit"
-        reason = f"{broken[0].ename}: {_one_line(broken[0].evalue)}"
+    if error and not reason:
+        told = error.ename != "SystemExit"
+        reason = words(error.ename, error.evalue)
     if reason:
         cell = _last_started(notebook)
         reason = f"cell {cell}: {reason}" if cell else reason
@@ -159,13 +158,3 @@ def _last_started(notebook: Any) -> int:
     """Return the number of the cell that ran last, counted from 1; papermill calls the later ones completed as well."""
     started = [n for n, c in enumerate(notebook.cells, 1) if c.metadata.get("papermill", {}).get("start_time")]
     return started[-1] if started else 0
-
-
-def _words(error: BaseException) -> str:
-    return f"{type(error).__name__}: {_one_line(str(error))}".removesuffix(": ")
-
-
-def _one_line(text: str) -> str:
-    """Return the first line of an error's text, and its hint where it is one of ours."""
-    first, _, rest = text.strip().partition("\n")
-    return f"{first} ({rest})" if rest.startswith("hint: ") else first

@@ -12,7 +12,7 @@ from k1nb.checks import Verdict
 from k1nb.config import Settings
 from k1nb.errors import RecordError, UnknownName
 from k1nb.records._archive import Archive
-from k1nb.records._notebook import outputs, read_notebook
+from k1nb.records._notebook import outputs, read_notebook, unexpected_error, words
 from k1nb.records._record import Manifest, Record, id_of_bytes
 from k1nb.records._run import MIME
 from k1nb.records._staging import Staging, redacted_notebook
@@ -23,6 +23,8 @@ NEVER = "the notebook never concluded"
 def import_notebook(settings: Settings, file: Path) -> Record:
     """Add an executed notebook to its run's record, redacted; make the record where there is none.
 
+    One that broke after it had concluded takes a verdict that passes back.
+
     The run's manifest is found in the notebook's outputs. A notebook that never concluded becomes INTERRUPTED.
     The same notebook may be imported again. Raises StorageError or RecordError, also for one that was never executed.
     """
@@ -32,12 +34,14 @@ def import_notebook(settings: Settings, file: Path) -> Record:
     manifest = carried(executed) or _nameless(file, executed)
     if manifest.verdict is Verdict.INTERRUPTED:
         manifest = manifest.changed(reason=manifest.reason or NEVER)
+    error = unexpected_error(executed, passed=manifest.passes)
+    reason = words(error.ename, error.evalue) if error and manifest.passes else ""
     staging.sweep()
     try:
         record = Archive(settings.paths).get(manifest.run)
     except UnknownName:
-        return staging.adopt(manifest, executed)
-    return _join(settings, staging, record, manifest, executed)
+        return staging.adopt(manifest, executed, reason)
+    return _join(settings, staging, record, manifest, executed, reason)
 
 
 def _refuse_unexecuted(file: Path, executed: Any) -> None:
@@ -49,16 +53,18 @@ def _refuse_unexecuted(file: Path, executed: Any) -> None:
     raise RecordError(f"{file} was never executed: it has no outputs", hint="import what papermill or Jupyter wrote")
 
 
-def _join(settings: Settings, staging: Staging, record: Record, manifest: Manifest, executed: Any) -> Record:
+def _join(
+    settings: Settings, staging: Staging, record: Record, manifest: Manifest, executed: Any, reason: str
+) -> Record:
     if record.running:
         raise RecordError(f"run {record.id} is still under way", hint="save and import its notebook when it has ended")
-    if manifest.verdict is not record.verdict:
+    if manifest.verdict is not record.verdict and not record.executed:
         raise RecordError(
             f"the notebook says {manifest.verdict} of run {record.id}, its record says {record.verdict}",
             hint="save the notebook again after its last cell has run; otherwise the record is right",
         )
     if record.executed is None:
-        return staging.join(record, executed)
+        return staging.join(record, executed, reason)
     if _work(read_notebook(record.executed)) != _work(redacted_notebook(executed, settings.redact)):
         raise RecordError(
             f"record {record.id} already holds another executed notebook", hint=f"compare with {record.executed}"

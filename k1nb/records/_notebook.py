@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from k1nb.errors import RecordError, StorageError, UnknownName
+from k1nb.errors import RecordError, StorageError, UnknownName, VerdictNotPassed
 from k1nb.paths import share
 
 SUFFIX = ".ipynb"
@@ -104,3 +104,15 @@ def outputs(notebook: Any) -> Iterator[Any]:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             yield from cell.get("outputs", ())
+
+
+def unexpected_error(executed: Any, *, passed: bool) -> Any:
+    """Return the first error in a notebook's outputs that its verdict does not explain, or None."""
+    errors = (output for output in outputs(executed) if output.output_type == "error")
+    return next((error for error in errors if passed or error.ename != VerdictNotPassed.__name__), None)
+
+
+def words(name: str, text: str) -> str:
+    """Say an error in one line: its name, the first line of its text, and its hint where it is one of ours."""
+    first, _, rest = text.strip().partition("\n")
+    return f"{name}: {f'{first} ({rest})' if rest.startswith('hint: ') else first}".removesuffix(": ")

@@ -128,18 +128,18 @@ class Staging:
         if executed is not None:
             write_text(folder / NOTEBOOK, canonical(redacted_notebook(executed, self._redact)))
 
-    def join(self, record: Record, executed: Any) -> Record:
-        """Add an executed notebook to a closed record that has none yet."""
+    def join(self, record: Record, executed: Any, reason: str = "") -> Record:
+        """Add an executed notebook to a closed record that has none yet; `reason` says what it shows to be broken."""
         self._put_notebook(record.folder, executed)
-        manifest = record.manifest.changed(files=_sums(record.folder))
+        manifest = broken(record.manifest, reason).changed(files=_sums(record.folder)).redacted(self._redact)
         write_manifest(record.folder, manifest)
         return Record(manifest, record.folder)
 
-    def adopt(self, manifest: Manifest, executed: Any) -> Record:
+    def adopt(self, manifest: Manifest, executed: Any, reason: str = "") -> Record:
         """Make a record of a run that ended elsewhere, from what its notebook carries."""
         folder = self._stage(manifest.changed(process=Process.own(), files={}).redacted(self._redact))
         try:
-            return self.settle(Record(manifest, folder), executed=executed)
+            return self.settle(Record(manifest, folder), executed=executed, reason=reason)
         finally:
             # Left only by a failure: the next start would make a record of it that says less than the notebook.
             shutil.rmtree(folder, ignore_errors=True)

@@ -313,6 +313,7 @@ class LastGoodIn(DeviceIn):
     workflow_id: str | None = None
     failed_artifact_id: str | None = None
     to_artifact_id: str | None = None
+    allow_production: bool | None = None
 
 
 class LastGoodOut(BaseModel):
@@ -333,7 +334,7 @@ async def fetch_last_good_version(words: LastGoodIn, context: TaskContext) -> La
     """Find the newest artifact proven healthy on this device other than the one that failed.
 
     What failed is found by the ledger's row of the failed execution or of one that it started, for what the device
-    runs now may be the rollback already.
+    runs now may be the rollback already. A production device is named only where that was allowed.
     """
     settings = context.settings
     device = delivery.resolve(settings, words.device, words.device_ip)
@@ -346,6 +347,8 @@ async def fetch_last_good_version(words: LastGoodIn, context: TaskContext) -> La
         executions=partial(_family, settings),
     )
     artifact = found.artifact
+    if found.flash:
+        delivery.require_allowed(device, allow_production=bool(words.allow_production))
     return LastGoodOut(
         device=device.name,
         artifact_id=artifact.id,

@@ -87,6 +87,25 @@ def test_damaged_entry_hides_no_other(store: ArtifactStore, tmp_path: Path) -> N
     assert [bad.id[:12] in error.message for error in store.damaged()] == [True]
 
 
+@pytest.mark.parametrize(("fact", "value"), [("md5", "0" * 32), ("size", 1), ("project_name", "another")])
+def test_facts_that_are_not_the_images_are_found(store: ArtifactStore, tmp_path: Path, fact: str, value: Any) -> None:
+    """What was written down of an image is held against the image itself."""
+    artifact = store.put(_image(tmp_path), **FACTS)
+    facts = store.folder / f"{artifact.id}.json"
+    facts.write_text(json.dumps({**json.loads(facts.read_text()), fact: value}))
+    (error,) = store.damaged()
+    assert f"its facts say {fact} {value}" in error.message
+
+
+def test_an_image_without_its_facts_is_found(store: ArtifactStore, tmp_path: Path) -> None:
+    """An image whose facts were removed is damaged, though no list shows it."""
+    artifact = store.put(_image(tmp_path), **FACTS)
+    (store.folder / f"{artifact.id}.json").unlink()
+    (error,) = store.damaged()
+    assert artifact.id[:12] in error.message
+    assert "missing" in error.message
+
+
 def test_empty_store_lists_nothing(store: ArtifactStore) -> None:
     """A store that was never written to is empty, not an error."""
     assert store.list() == []

@@ -59,3 +59,13 @@ def test_damage_fails_with_a_way_out(settings: Settings, tmp_path: Path) -> None
         assert found[name].status is Status.FAIL
         assert subject in found[name].evidence
         assert found[name].hint
+
+
+def test_a_ledger_that_is_gone_is_missed(settings: Settings) -> None:
+    """Where deployments have kept a device's look there was a ledger: without one nothing is known."""
+    looks = settings.paths.devices / "snapshots"
+    looks.mkdir(parents=True)
+    (looks / "execution.json").write_text("{}")
+    check = _by_name(settings)["ledger: readable"]
+    assert check.status is Status.FAIL
+    assert "nothing is known" in check.evidence

@@ -194,6 +194,24 @@ def test_an_imported_notebook_is_redacted(settings: Settings, executed: Path) ->
     assert import_notebook(guarded, file).files == record.files
 
 
+def test_an_error_after_the_conclusion_takes_a_passing_verdict_back(
+    settings: Settings, executed: Path, tmp_path: Path
+) -> None:
+    """A notebook that broke after it had concluded is INTERRUPTED with the error, here and where it is new."""
+
+    def break_later(notebook: Notebook) -> None:
+        error = nbformat.v4.new_output("error", ename="ValueError", evalue="too late\nmore", traceback=[])
+        notebook.cells.append(nbformat.v4.new_code_cell("late()", execution_count=9, outputs=[error]))
+
+    file = changed(executed, break_later)
+    record = import_notebook(settings, file)
+    assert (record.verdict, record.reason) == (Verdict.INTERRUPTED, "ValueError: too late")
+    assert only(settings).verdict is Verdict.INTERRUPTED
+    assert import_notebook(settings, file).files == record.files
+    here = settings.model_copy(update={"home": tmp_path / "elsewhere"})
+    assert import_notebook(here, file).verdict is Verdict.INTERRUPTED
+
+
 def test_a_run_under_way_takes_no_notebook(settings: Settings, executed: Path) -> None:
     """While a run is under way its notebook cannot be imported."""
     from k1nb.records._record import Process, write_manifest

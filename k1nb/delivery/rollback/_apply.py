@@ -91,6 +91,7 @@ def _start_or_join(conductor: Conductor, settings: Settings, facts: RollbackFact
             "failed_artifact_id": facts.runs.artifact_id,
             "failed_workflow_id": undone and undone.execution_id,
             "reason": "operator",
+            "allow_production": True,  # the plan that was consented to names the device and its role
         }
         return conductor.start(HANDLER, words, correlation_id=facts.key)
     except ConductorUnreachable as error:
