@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from k1nb.delivery._past import is_rollback
 from k1nb.delivery.rollback._facts import RollbackFacts, Way
 from k1nb.firmware import Grade
 from k1nb.plan import Plan, Step
@@ -36,7 +37,14 @@ def _steps(facts: RollbackFacts) -> tuple[Step, ...]:
         why += "; it was never proven healthy on this device"
     if facts.past.seen is None:
         why += f"; the device does not answer HTTP: make sure that {facts.device.address} is still its own"
+    if under_way := _under_way(facts):
+        why += f"; the deployment by execution {under_way} has not concluded: while workers run it may roll back itself"
     return (Step("flash", facts.device.label, why, destructive=True),)
+
+
+def _under_way(facts: RollbackFacts) -> str:
+    newest = next(iter(facts.past.rows), None)
+    return newest.execution_id if newest and newest.outcome is None and not is_rollback(newest) else ""
 
 
 def unreachable(facts: RollbackFacts) -> str:
