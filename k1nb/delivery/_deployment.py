@@ -80,12 +80,14 @@ async def preflight(settings: Settings, device: Device, artifact_id: str, *, all
     proven = image.is_sample and device.kind == "simulator"
     if proven:
         proven = await prove_simulator(device, settings.paths, settings.timings)
+    seen = None if image.is_sample and not proven else await _ask(settings, device)
     facts = PreflightFacts(
         device=device,
         artifact=artifact,
         image=image,
         proven_simulator=proven,
-        readings=None if image.is_sample and not proven else await try_readings(settings, device),
+        readings=seen if isinstance(seen, Readings) else None,
+        silence=seen if isinstance(seen, DeviceError) else None,
         ota_answers=False,
         current=Ledger(settings.paths).current(device.mac),
         allow_production=allow_production,
@@ -99,11 +101,17 @@ async def preflight(settings: Settings, device: Device, artifact_id: str, *, all
 
 async def try_readings(settings: Settings, device: Device) -> Readings | None:
     """Return the device's readings, or None where it does not answer as a K1 does."""
+    seen = await _ask(settings, device)
+    return seen if isinstance(seen, Readings) else None
+
+
+async def _ask(settings: Settings, device: Device) -> Readings | DeviceError:
+    """Return the device's readings, or why there are none."""
     try:
         async with DeviceClient(device, settings.timings) as client:
             return await readings(client)
-    except DeviceError:
-        return None
+    except DeviceError as error:
+        return error
 
 
 async def take_look(settings: Settings, device: Device, execution_id: str) -> Look:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from k1nb.device import Device, Readings
-from k1nb.errors import ConsentError, DeviceNonsense, DeviceUnreachable, SampleRefused
+from k1nb.errors import ConsentError, DeviceError, DeviceNonsense, DeviceUnreachable, SampleRefused
 from k1nb.firmware import Artifact, Deployment, Grade, ImageFacts
 
 
@@ -30,6 +30,8 @@ class PreflightFacts:
     ota_answers: bool
     current: Deployment | None
     allow_production: bool
+    silence: DeviceError | None = None
+    """What asking for its readings came to, where there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +45,12 @@ class Preflight:
 def decide(facts: PreflightFacts) -> Preflight:
     """Decide whether to deploy.
 
-    Raises SampleRefused, ConsentError, DeviceUnreachable or DeviceNonsense where the answer is no.
+    Raises SampleRefused, ConsentError, what the device's silence is, or DeviceNonsense where the answer is no.
     """
     _refuse(facts)
     readings = facts.readings
     if readings is None:
-        raise DeviceUnreachable(
+        raise facts.silence or DeviceUnreachable(
             f"device {facts.device.label} does not answer", hint=f"k1nb device info {facts.device.name}"
         )
     if readings.mac != facts.device.mac:

@@ -10,7 +10,7 @@ import pytest
 
 from k1nb.delivery import Decision, PreflightFacts, decide
 from k1nb.device import Device, Readings
-from k1nb.errors import ConsentError, DeviceNonsense, DeviceUnreachable, K1Error, SampleRefused
+from k1nb.errors import ConsentError, DeviceNonsense, DeviceRefused, DeviceUnreachable, K1Error, SampleRefused
 from k1nb.firmware import Artifact, Deployment, Grade, ImageFacts, Outcome, read_image
 from tests.device import _images
 
@@ -48,6 +48,7 @@ def deployment(grade: Grade) -> Deployment:
 
 
 FACTS = PreflightFacts(DEVICE, ARTIFACT, image(), False, READINGS, True, None, False)
+REFUSAL = DeviceRefused("it answers 429", status=429, hint="wait")
 SAME = replace(READINGS, stamp=STAMP)
 PRODUCTION = replace(DEVICE, role="production")
 
@@ -78,6 +79,7 @@ def test_what_is_observed_decides(facts: PreflightFacts, decision: Decision) -> 
         (replace(FACTS, image=image(sample=True), readings=None), SampleRefused),
         (replace(FACTS, device=PRODUCTION), ConsentError),
         (replace(FACTS, readings=None), DeviceUnreachable),
+        (replace(FACTS, readings=None, silence=REFUSAL), DeviceRefused),
         (replace(FACTS, readings=replace(READINGS, mac="00:00:00:00:00:01")), DeviceNonsense),
     ],
 )
