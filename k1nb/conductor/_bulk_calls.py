@@ -17,7 +17,7 @@ class Bulk:
     """What became of each execution of an intervention."""
 
     done: tuple[str, ...] = ()
-    """Ids of those that the server has taken."""
+    """Ids of those that the server has taken, in the order in which they were given."""
     refused: Mapping[str, str] = field(default_factory=dict)
     """Of the others the reason, in the server's own words."""
 
@@ -51,10 +51,12 @@ class BulkCalls(Connection):
 
     def _bulk(self, call: str, ids: Iterable[str], **params: str) -> Bulk:
         wanted = list(dict.fromkeys(ids))
-        done: list[str] = []
+        done: set[str] = set()
         refused: dict[str, str] = {}
         for first in range(0, len(wanted), LARGEST):
             answer = self._object(call, json=wanted[first : first + LARGEST], params=params)
-            done += answer.get("bulkSuccessfulResults") or []
+            done |= set(answer.get("bulkSuccessfulResults") or ())
             refused |= answer.get("bulkErrorResults") or {}
-        return Bulk(tuple(done), refused)
+        return Bulk(
+            tuple(one for one in wanted if one in done), {one: refused[one] for one in wanted if one in refused}
+        )

@@ -64,7 +64,7 @@ _WRITES = {
     "requeue": Call("POST", "/tasks/queue/requeue/{type}", False, "each one hands running tasks out once more"),
     "put schedule": Call("POST", "/scheduler/schedules", True, _PUT),
     "pause schedule": Call("PUT", "/scheduler/schedules/{name}/pause", True, "what is paused stays paused"),
-    "resume schedule": Call("PUT", "/scheduler/schedules/{name}/resume", True, "what is not paused stays so"),
+    "resume schedule": Call("PUT", "/scheduler/schedules/{name}/resume", False, _REFUSED),
     "remove schedule": Call("DELETE", "/scheduler/schedules/{name}", True, "what is not there is not missed"),
     "add event handler": Call("POST", "/event", False, _REFUSED),
     "update event handler": Call("PUT", "/event", True, _PUT),

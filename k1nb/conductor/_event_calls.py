@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,16 +64,21 @@ class EventCalls(Connection):
 
     def update_event_handler(self, handler: EventHandler) -> None:
         """Replace an event handler; one that is not there is a ConductorNotFound."""
-        self._known("update event handler", json=handler.as_dict())
+        with _by_name():
+            self._call("update event handler", json=handler.as_dict())
 
     def remove_event_handler(self, name: str) -> None:
         """Remove an event handler; one that is not there is a ConductorNotFound."""
-        self._known("remove event handler", name=name)
+        with _by_name():
+            self._call("remove event handler", name=name)
 
-    def _known(self, call: str, /, *, json: Any = None, **parts: str) -> None:
-        try:
-            self._call(call, json=json, **parts)
-        except ConductorRefused as error:
-            if error.status != 500 or "not found" not in error.message:  # which is how the server says 404 here
-                raise
-            raise ConductorNotFound(error.message, status=404, hint="check the name") from error
+
+@contextmanager
+def _by_name() -> Iterator[None]:
+    """Turn the way in which the server says 404 here into the error for it."""
+    try:
+        yield
+    except ConductorRefused as error:
+        if error.status != 500 or "not found" not in error.message:
+            raise
+        raise ConductorNotFound(error.message, status=404, hint="check the name") from error

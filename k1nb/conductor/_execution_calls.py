@@ -167,9 +167,12 @@ class ExecutionCalls(Connection):
             body["taskInput"] = dict(task_input)
         self._call("rerun", id=execution_id, json=body)
 
-    def skip(self, execution_id: str, reference: str, output: Mapping[str, Any] | None = None) -> None:
-        """Let a running execution pass a task by that it has not come to yet; any other is a ConductorRefused."""
-        self._call("skip", id=execution_id, reference=reference, json={"taskOutput": dict(output or {})})
+    def skip(self, execution_id: str, reference: str) -> None:
+        """Let a running execution pass a task by that it has not come to yet; any other is a ConductorRefused.
+
+        The task has no output then: Conductor 3.32.1 keeps none that it is given.
+        """
+        self._call("skip", id=execution_id, reference=reference, json={})
 
     def decide(self, execution_id: str) -> None:
         """Let the server look at an execution that it has forgotten."""

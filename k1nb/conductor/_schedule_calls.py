@@ -9,7 +9,7 @@ from typing import Any
 
 from k1nb.conductor._connection import Connection, Params, decoded, foreign
 from k1nb.conductor._executions import moment
-from k1nb.errors import ConductorRefused, UsageError
+from k1nb.errors import ConductorNotFound, ConductorRefused, UsageError
 
 MOST_RUNS = 5
 """Next runs that the server tells of. Source: Conductor 3.32.1."""
@@ -115,8 +115,12 @@ class ScheduleCalls(Connection):
         self._call("pause schedule", name=name, params={"reason": reason} if reason else None)
 
     def resume_schedule(self, name: str) -> None:
-        """Let a paused schedule start executions again."""
-        self._call("resume schedule", name=name)
+        """Let a paused schedule start executions again; one that is not paused stays as it is."""
+        try:
+            self._call("resume schedule", name=name)
+        except ConductorNotFound:  # which Conductor 3.32.1 says of one that is not paused, too
+            if self.schedule(name).paused:
+                raise
 
     def remove_schedule(self, name: str) -> None:
         """Remove a schedule; one that is not there is not missed."""
