@@ -80,8 +80,10 @@ class ExecutionCalls(Connection):
                 break
         return found
 
-    def follow(self, execution_id: str, *, timings: Timings | None = None) -> Iterator[Execution]:
-        """Yield an execution now and whenever it has changed, until it is terminal.
+    def follow(
+        self, execution_id: str, *, timings: Timings | None = None, every_look: bool = False
+    ) -> Iterator[Execution]:
+        """Yield an execution now and whenever it has changed, or at every look, until it is terminal.
 
         A server that restarts meanwhile is waited for, as long as `conductor_ready` allows; then
         ConductorUnreachable is raised.
@@ -97,7 +99,7 @@ class ExecutionCalls(Connection):
                 if time.monotonic() - answered > timings.conductor_ready:
                     raise
             else:
-                if execution.state != seen:
+                if every_look or execution.state != seen:
                     seen = execution.state
                     yield execution
                 if execution.status.terminal:
@@ -160,7 +162,7 @@ class ExecutionCalls(Connection):
         """
         body: dict[str, Any] = {"reRunFromWorkflowId": execution_id}
         if reference is not None:
-            body["reRunFromTaskId"] = _begin_at(self.execution(execution_id), reference)
+            body["reRunFromTaskId"] = begin_at(self.execution(execution_id), reference)
         if input is not None:
             body["workflowInput"] = dict(input)
         if task_input is not None:
@@ -193,8 +195,8 @@ class ExecutionCalls(Connection):
         return sorted(executions, key=lambda e: e.started_at.timestamp() if e.started_at else 0.0, reverse=True)
 
 
-def _begin_at(execution: Execution, reference: str) -> str:
-    """Return the id of the last attempt at a task; raises UsageError where a rerun from it cannot be had."""
+def begin_at(execution: Execution, reference: str) -> str:
+    """Return the id of the last attempt at a task, for a rerun from there; raises UsageError where that cannot be."""
     places = [place for place, task in enumerate(execution.tasks) if task.reference == reference]
     if not places:
         known = ", ".join(dict.fromkeys(task.reference for task in execution.tasks))

@@ -14,7 +14,7 @@ from k1nb.errors import ConductorRefused, ConductorUnreachable
 from k1nb.timings import Timings
 from tests.conductor.builders import a_task, a_use, a_workflow, unique
 from tests.conductor.flaky import BROKEN, BUSY, CUT, HALF, LOCKED, SILENT, Flaky, answer, flaky
-from tests.conductor.hand import Hand
+from tests.conductor.hand import Answer, Hand
 
 HASTY = Timings(reconnect_first=0.001, conductor_request=5)
 
@@ -23,7 +23,8 @@ def send(server: Flaky, name: str) -> None:
     """Send a call of the table, its parts filled in."""
     parts = dict.fromkeys(re.findall(r"{(\w+)}", CALLS[name].route), "x/y")
     with Conductor(server.url, HASTY) as conductor:
-        conductor._call(name, json={"a": 1} if CALLS[name].method != "GET" else None, **parts)
+        body = {"a": 1} if CALLS[name].method != "GET" else None
+        conductor._call(name, params=None, json=body, **parts)
 
 
 @pytest.mark.parametrize("failure", [CUT, HALF, BUSY, LOCKED], ids=["cut", "half", "busy", "locked"])
@@ -151,7 +152,8 @@ def test_some_writes_are_refused_the_second_time(conductor: Conductor, workflow:
 
 def test_some_writes_begin_work_again(conductor: Conductor, workflow: str, hand: Hand) -> None:
     """What the table says begins the work again does, once the first one's work has ended."""
-    done, failed = ("COMPLETED", {}), ("FAILED", {})
+    done: Answer = ("COMPLETED", {})
+    failed: Answer = ("FAILED", {})
     execution = conductor.start(workflow, {})
     hand.finish(execution, {"one": failed})
     conductor.retry(execution)

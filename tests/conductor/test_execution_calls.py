@@ -9,9 +9,10 @@ import pytest
 from k1nb.conductor import Conductor, ExecutionStatus, TaskStatus
 from k1nb.errors import ConductorNotFound, ConductorRefused, UsageError
 from tests.conductor.builders import a_child, a_task, a_use, a_workflow, unique
-from tests.conductor.hand import Hand
+from tests.conductor.hand import Answer, Hand
 
-DONE, FAILED = ("COMPLETED", {}), ("FAILED", {})
+DONE: Answer = ("COMPLETED", {})
+FAILED: Answer = ("FAILED", {})
 NOBODY = "00000000-0000-0000-0000-000000000000"
 
 
