@@ -1,9 +1,8 @@
 """A worker host of the official Python SDK: `python python_sdk.py URL CONCURRENCY TASK_TYPE…`, until SIGTERM.
 
-Runs in the SDK's own environment; its settings are the SDK's defaults but for the concurrency.
+Runs in the SDK's own environment; its settings are the SDK's defaults but for the concurrency. The SDK reads the
+annotations of a task function as they stand, so they must not be postponed.
 """
-
-from __future__ import annotations
 
 import signal
 import sys
