@@ -69,14 +69,16 @@ class ExecutionCalls(Connection):
         `since` bounds the start; `text` is one word that is looked for in names, inputs and outputs. Raises
         UsageError for a name or a word that the search language cannot express.
         """
-        expression, word = query(status, name, since), free_text(text)
+        params = {"query": query(status, name, since), "freeText": free_text(text), "sort": "startTime:DESC"}
         found: list[Execution] = []
+        seen = 0
         while len(found) < size:
-            page = min(size - len(found), LARGEST_PAGE)
-            params = {"query": expression, "freeText": word, "sort": "startTime:DESC", "start": str(len(found))}
-            results = self._object("search", params={**params, "size": str(page)}).get("results") or []
-            found += self._read(results)
-            if len(results) < page:
+            page = {"start": str(seen), "size": str(min(size - len(found), LARGEST_PAGE))}
+            results = self._object("search", params={**params, **page}).get("results") or []
+            # After a kill of the server its index may call an execution RUNNING for ever; the execution knows better.
+            found += [one for one in self._read(results) if not status or one.status in _statuses(status)]
+            seen += len(results)
+            if len(results) < int(page["size"]):
                 break
         return found
 
@@ -193,6 +195,10 @@ class ExecutionCalls(Connection):
                 f"{self.url} gave something that is no execution: {type(error).__name__} {error}", status=200
             ) from error
         return sorted(executions, key=lambda e: e.started_at.timestamp() if e.started_at else 0.0, reverse=True)
+
+
+def _statuses(status: ExecutionStatus | Collection[ExecutionStatus]) -> Collection[ExecutionStatus]:
+    return (status,) if isinstance(status, ExecutionStatus) else status
 
 
 def begin_at(execution: Execution, reference: str) -> str:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -200,6 +204,22 @@ def test_the_server_tells_its_version(conductor: Conductor) -> None:
     from k1nb.stack._jar import SERVER
 
     assert conductor.version() == SERVER.version
+
+
+def test_search_believes_the_execution_and_not_the_index(
+    conductor: Conductor, conductor_database: Path, workflow: str
+) -> None:
+    """An execution that the index calls RUNNING, as it may after a kill of the server, is not found as such."""
+    ended, running = conductor.start(workflow, {}), conductor.start(workflow, {})
+    conductor.terminate(ended, "enough")
+    deadline = time.monotonic() + 20
+    while not conductor.find(name=workflow, status=ExecutionStatus.TERMINATED):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    with closing(sqlite3.connect(conductor_database, timeout=30)) as database, database:
+        database.execute("UPDATE workflow_index SET status = 'RUNNING' WHERE workflow_id = ?", (ended,))
+    for status in (ExecutionStatus.RUNNING, {ExecutionStatus.RUNNING, ExecutionStatus.PAUSED}):
+        assert [execution.id for execution in conductor.find(name=workflow, status=status)] == [running]
 
 
 def test_search_reads_on_beyond_a_page(conductor: Conductor, workflow: str, monkeypatch: pytest.MonkeyPatch) -> None:
