@@ -32,8 +32,8 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """Ours by theirs, of the medians; None where there is nothing to divide by."""
-        theirs = statistics.median(self.theirs) if self.theirs else 0.0
+        """Ours by theirs, of the medians; None of counts, and where there is nothing to divide by."""
+        theirs = statistics.median(self.theirs) if self.theirs and self.unit else 0.0
         return statistics.median(self.ours) / theirs if theirs else None
 
     @property

@@ -270,9 +270,16 @@ def _load(conductor: Conductor, count: int, say: Callable[[str], None]) -> tuple
     return ((max(ends) - min(starts)).total_seconds() if good else BOUND), len(lost)
 
 
-def versions() -> str:
-    """Name the peers as they are installed."""
+def note() -> str:
+    """Say what was measured, and name the peers as they are installed."""
     node = subprocess.run(
         [str(peers.javascript_sdk().program), "--version"], capture_output=True, text=True, check=True
     ).stdout.strip()
-    return f"{peers.python_sdk().name}, {peers.javascript_sdk().name} on Node.js {node}"
+    return (
+        f"Worker hosts serve {TYPES} task types, one host after the other on one warm server, up to {CONCURRENCY} tasks"
+        f" of a type at once and otherwise at their defaults: two looks of {WINDOW / 2:.0f} s without work, executions"
+        f" one by one, and {LOAD} at once, of which those count as lost that have not completed {BOUND:.0f} s later or"
+        f" {STALLED:.0f} s after the last one that has. Memory is the sum over a host's processes; PSS counts pages"
+        f" that they share once. The peers are {peers.python_sdk().name} and {peers.javascript_sdk().name} on Node.js"
+        f" {node}."
+    )
