@@ -1,13 +1,15 @@
 # make demo   the whole line, from nothing to a daily-health record
 # make test   what a newcomer and CI run
 # make faults the fault matrix, which writes docs/faults.md; takes its time
+# make endurance  long runs under kills and over a day, which write docs/endurance.md; wants a quiet machine
 # make bench  the benchmarks, which write docs/benchmarks.md; wants a quiet machine
+# make peers  install the official SDKs, which tests and benchmarks put beside ours, into the cache
 # make check  style, types, floors and notebooks
 # make lock   renew requirements.lock from pyproject.toml
 # make clean  remove what make created here
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults bench check lock clean
+.PHONY: help demo test faults endurance bench peers check lock clean
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$p && break; done)
@@ -34,8 +36,14 @@ test: .venv/ready
 faults: .venv/ready
 	$(BIN)/python -m tests.faults
 
-bench: .venv/ready
+endurance: .venv/ready
+	$(BIN)/python -m tests.endurance
+
+bench: .venv/ready peers
 	$(BIN)/python -m benchmarks
+
+peers: .venv/ready
+	@$(BIN)/python -m benchmarks.peers
 
 check: .venv/ready
 	$(BIN)/ruff check .

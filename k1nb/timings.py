@@ -15,6 +15,10 @@ class Timings:
     """
 
     conductor_request: float = 30.0
+    token_life: float = 2700.0
+    """After which an access token is renewed that does not say itself when it expires."""
+    token_margin: float = 60.0
+    """How long before it expires an access token is renewed."""
     conductor_ready: float = 240.0
     """From the start of the server's process to its first healthy answer."""
     probe_ready: float = 120.0

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from k1nb.cli import _output
+from k1nb.cli import _interventions, _output
 from k1nb.cli._output import Json
 
 if TYPE_CHECKING:
-    from k1nb.conductor import Execution, Repair
+    from k1nb.conductor import Change, Execution, Repair
 
 
 def group(app: typer.Typer) -> typer.Typer:
@@ -19,6 +19,8 @@ def group(app: typer.Typer) -> typer.Typer:
     app.command()(start)
     app.command()(show)
     app.command("list")(list_)
+    app.command()(follow)
+    _interventions.register(app)
     app.command()(repair)
     return app
 
@@ -38,7 +40,7 @@ def start(
     """Start an execution and print its id."""
     from k1nb import conductor
 
-    words = _inputs(inputs)
+    words = _output.inputs(inputs)
     settings = _output.settings()
     with conductor.Conductor.from_settings(settings) as server:
         execution_id = server.start(workflow, words, correlation_id=key)
@@ -74,6 +76,8 @@ def list_(
     hours: Annotated[int, typer.Option(min=1, help="How many hours back.")] = 24,
     failed: Annotated[bool, typer.Option("--failed", help="Only those that failed or timed out.")] = False,
     running: Annotated[bool, typer.Option("--running", help="Only those that have not ended.")] = False,
+    text: Annotated[str, typer.Option("--text", help="Only those with this word in their input or output.")] = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 100,
     json: Json = False,
 ) -> None:
     """List executions, newest first."""
@@ -85,13 +89,38 @@ def list_(
     wanted = [s for s in ExecutionStatus if (s in ended_badly or not failed) and not (running and s.terminal)]
     since = datetime.now(UTC) - timedelta(hours=hours)
     with Conductor.from_settings(_output.settings()) as server:
-        found = server.find(status=wanted, name=workflow, since=since)
+        found = server.find(status=wanted, name=workflow, since=since, text=text, size=limit)
     if json:
         _output.data([execution.as_dict() for execution in found])
         return
     from k1nb import show as faces
 
     faces.print_executions(_output.console(), found)
+    if len(found) == limit:
+        _output.note(f"there may be more than these {limit}: --limit")
+
+
+def follow(
+    execution: Annotated[str, typer.Argument(help="Id of the execution.")],
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
+) -> None:
+    """Print a line for each change of a task, sub-workflows included, until the end; exit code 0 if it completed."""
+    from k1nb import conductor
+
+    settings = _output.settings()
+    with conductor.Conductor.from_settings(settings) as server:
+        for change in conductor.watch(server, execution, timings=settings.timings):
+            if json:
+                _output.line(change.as_dict())
+            else:
+                _print_change(change)
+    sys.exit(0 if change.execution.status is conductor.ExecutionStatus.COMPLETED else 1)
+
+
+def _print_change(change: Change) -> None:
+    from k1nb import show as faces
+
+    faces.print_change(_output.console(), change)
 
 
 def repair(
@@ -121,12 +150,6 @@ def _done(repair: Repair) -> str:
     if not repair.forgotten:
         return f"left alone, {repair.found}"
     return f"{repair.found}, {'continued' if repair.continued else 'the server does not go on with it'}"
-
-
-def _inputs(words: list[str] | None) -> dict[str, Any]:
-    literals: dict[str, Any] = {"true": True, "false": False, "null": None}
-    pairs = _output.pairs(words, example="-i repo=K1.node1")
-    return {name: literals.get(value, value) for name, value in pairs.items()}
 
 
 def _progress(execution: Execution) -> str:

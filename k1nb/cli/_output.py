@@ -76,6 +76,12 @@ def data(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, default=str, ensure_ascii=False))
 
 
+def line(value: Any) -> None:
+    """Print JSON on one line of stdout, at once, for who reads along."""
+    typer.echo(json.dumps(value, default=str, ensure_ascii=False))
+    sys.stdout.flush()
+
+
 def note(text: str) -> None:
     """Print one line on stderr."""
     typer.echo(text, err=True)
@@ -109,3 +115,9 @@ def pairs(words: list[str] | None, *, example: str) -> dict[str, str]:
             raise ParameterError(f"{word!r} is no NAME=VALUE", hint=f"for example {example}")
         found[name] = value
     return found
+
+
+def inputs(words: list[str] | None) -> dict[str, Any]:
+    """Read a workflow's input from NAME=VALUE words: text, but for JSON's true, false and null."""
+    literals: dict[str, Any] = {"true": True, "false": False, "null": None}
+    return {name: literals.get(value, value) for name, value in pairs(words, example="-i repo=K1.node1").items()}

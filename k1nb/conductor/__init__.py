@@ -1,41 +1,58 @@
 """The workflow server: a typed client, executions, and the definitions it is given."""
 
 from k1nb.conductor._auth import TokenAuth
+from k1nb.conductor._bulk_calls import Bulk
 from k1nb.conductor._checks import checks
-from k1nb.conductor._client import Conductor, PollData
+from k1nb.conductor._client import Conductor
 from k1nb.conductor._definitions import Definitions, load
+from k1nb.conductor._event_calls import EventHandler
 from k1nb.conductor._executions import Execution, ExecutionStatus, Task, TaskStatus
 from k1nb.conductor._finding import Finding
 from k1nb.conductor._forgotten import Repair, find_forgotten, forgotten, repair, running_executions
+from k1nb.conductor._intervention import Intervened, Intervention, Verb, intervene, plan_intervention
 from k1nb.conductor._lint import lint
 from k1nb.conductor._path import longest_path
+from k1nb.conductor._queue_calls import LogLine, PollData
+from k1nb.conductor._schedule_calls import Schedule
 from k1nb.conductor._sync import Applied, apply_definitions, plan_definitions
 from k1nb.conductor._task_client import PolledTask, ResultStatus, TaskClient, TaskResult
+from k1nb.conductor._watching import Change, watch
 
 __all__ = [
     "Applied",
+    "Bulk",
+    "Change",
     "Conductor",
     "Definitions",
+    "EventHandler",
     "Execution",
     "ExecutionStatus",
     "Finding",
+    "Intervened",
+    "Intervention",
+    "LogLine",
     "PollData",
     "PolledTask",
     "Repair",
     "ResultStatus",
+    "Schedule",
     "Task",
     "TaskClient",
     "TaskResult",
     "TaskStatus",
     "TokenAuth",
+    "Verb",
     "apply_definitions",
     "checks",
     "find_forgotten",
     "forgotten",
+    "intervene",
     "lint",
     "load",
     "longest_path",
     "plan_definitions",
+    "plan_intervention",
     "repair",
     "running_executions",
+    "watch",
 ]

@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 from k1nb.checks import Check, Status
-from k1nb.conductor._client import Conductor, PollData
+from k1nb.conductor._client import Conductor
 from k1nb.conductor._definitions import Definitions, load
 from k1nb.conductor._executions import Execution, ExecutionStatus
 from k1nb.conductor._forgotten import forgotten, running_executions
+from k1nb.conductor._queue_calls import PollData
 from k1nb.conductor._sync import plan_definitions
 from k1nb.config import Settings
 from k1nb.errors import ConductorError

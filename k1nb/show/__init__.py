@@ -4,6 +4,7 @@ from k1nb.show._day import day
 from k1nb.show._tables import Table, checks_table, plan_table
 from k1nb.show._terminal import (
     print_artifacts,
+    print_change,
     print_checks,
     print_devices,
     print_execution,
@@ -22,6 +23,7 @@ __all__ = [
     "day",
     "plan_table",
     "print_artifacts",
+    "print_change",
     "print_checks",
     "print_devices",
     "print_execution",

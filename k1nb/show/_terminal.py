@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from k1nb.checks import Check
-    from k1nb.conductor import Execution
+    from k1nb.conductor import Change, Execution
     from k1nb.device import Device, Readings
     from k1nb.firmware import Artifact
     from k1nb.plan import Plan
@@ -66,6 +66,19 @@ def print_execution(console: Console, execution: Execution, children: Mapping[st
         note = f"attempt {len(row.attempts)}  " if len(row.attempts) > 1 else ""
         table.add_row(Text("  " * row.depth + row.reference), _status(task.status), took, Text(note + task.reason))
     console.print(table)
+
+
+def print_change(console: Console, change: Change) -> None:
+    """Print one line for a change of an execution that is followed."""
+    task = change.task
+    line = Text(f"{change.at:%H:%M:%S}  " if change.at else " " * 10, "dim")
+    line.append("  " * change.depth + (task.reference if task else change.execution.name), "" if task else "bold")
+    line.append("  ").append(_status((task or change.execution).status))
+    if task and task.retry_count:
+        line.append(f"  attempt {task.retry_count + 1}")
+    if reason := (task or change.execution).reason:
+        line.append(f"  {' '.join(reason.split())}")
+    console.print(line, soft_wrap=True)
 
 
 def print_executions(console: Console, executions: Sequence[Execution]) -> None:

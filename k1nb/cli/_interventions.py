@@ -1,0 +1,136 @@
+"""Commands that intervene in workflow executions."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from k1nb.cli import _output
+from k1nb.cli._output import Json
+
+if TYPE_CHECKING:
+    from k1nb.conductor import Bulk, Conductor, Intervention
+    from k1nb.plan import Plan
+
+Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of executions.")]
+Apply = Annotated[str, typer.Option("--apply", metavar="plan-…", help="Plan that is consented to.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the group of executions."""
+    for command in (pause, resume, retry, terminate, restart, rerun):
+        app.command()(command)
+
+
+def pause(executions: Ids, json: Json = False) -> None:
+    """Begin no further task; those that are queued or running go on. Exit code 1 if one was refused."""
+    _many(lambda server: server.pause_many(executions), "paused", json=json)
+
+
+def resume(executions: Ids, json: Json = False) -> None:
+    """Let paused executions go on; exit code 1 if one was refused."""
+    _many(lambda server: server.resume_many(executions), "goes on", json=json)
+
+
+def retry(executions: Ids, json: Json = False) -> None:
+    """Continue failed executions from their failed task, sub-workflows included; exit code 1 if one was refused."""
+    _many(lambda server: _retried(server, executions), "goes on from its failed task", json=json)
+
+
+def terminate(
+    executions: Ids,
+    reason: Annotated[str, typer.Option("--reason", "-r", help="Why; it is kept with the execution.")],
+    apply: Apply = "",
+    json: Json = False,
+) -> None:
+    """End executions for good, a running task included; without --apply only show the plan."""
+    from k1nb.conductor import Intervention, Verb
+
+    _intervene(Intervention(Verb.TERMINATE, reason=reason), executions, apply, json=json)
+
+
+def restart(
+    executions: Ids,
+    newest: Annotated[bool, typer.Option("--newest", help="With the newest version of their definition.")] = False,
+    apply: Apply = "",
+    json: Json = False,
+) -> None:
+    """Begin executions that have ended again from the start; without --apply only show the plan."""
+    from k1nb.conductor import Intervention, Verb
+
+    _intervene(Intervention(Verb.RESTART, newest_definition=newest), executions, apply, json=json)
+
+
+def rerun(
+    execution: Annotated[str, typer.Argument(metavar="ID", help="Id of the execution.")],
+    from_: Annotated[str | None, typer.Option("--from", metavar="TASK", help="Reference name of a task.")] = None,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option("--input", "-i", metavar="NAME=VALUE", help="The workflow's input anew; true, false, null."),
+    ] = None,
+    apply: Apply = "",
+    json: Json = False,
+) -> None:
+    """Begin an execution that has ended again at one of its tasks; without --apply only show the plan."""
+    from k1nb.conductor import Intervention, Verb
+
+    words = _output.inputs(inputs) if inputs else None
+    _intervene(Intervention(Verb.RERUN, reference=from_, input=words), [execution], apply, json=json)
+
+
+def _retried(server: Conductor, executions: Iterable[str]) -> Bulk:
+    """Retry one by one: only that way the server goes on inside a failed sub-workflow."""
+    from k1nb.conductor import Bulk
+    from k1nb.errors import ConductorRefused
+
+    done, refused = [], {}
+    for execution in executions:
+        try:
+            server.retry(execution)
+        except ConductorRefused as error:
+            refused[execution] = error.message
+        else:
+            done.append(execution)
+    return Bulk(tuple(done), refused)
+
+
+def _many(do: Callable[[Conductor], Bulk], done: str, *, json: bool) -> None:
+    from k1nb.conductor import Conductor
+
+    with Conductor.from_settings(_output.settings()) as server:
+        bulk = do(server)
+    if json:
+        _output.data(bulk.as_dict())
+    else:
+        for execution in bulk.done:
+            typer.echo(f"{execution}: {done}")
+        for execution, why in bulk.refused.items():
+            typer.echo(f"{execution}: refused, {why}")
+    sys.exit(1 if bulk.refused else 0)
+
+
+def _intervene(wanted: Intervention, executions: list[str], consent: str, *, json: bool) -> None:
+    from k1nb.conductor import Conductor, intervene
+
+    with Conductor.from_settings(_output.settings()) as server:
+        on_plan = None if json else _show
+        result = intervene(server, wanted, executions, consent=consent, on_plan=on_plan)
+    if json:
+        _output.data(result.as_dict())
+    elif result.refused is None:
+        _output.note(f"nothing was changed; {result.plan.how_to_apply}" if result.plan.steps else "nothing to do")
+    else:
+        for one in result.done:
+            typer.echo(f"{one.name} {one.id}: {one.status}")
+        for execution, why in result.refused.items():
+            typer.echo(f"{execution}: refused, {why}")
+    sys.exit(1 if result.refused else 0)
+
+
+def _show(plan: Plan) -> None:
+    from k1nb import show
+
+    show.print_plan(_output.console(), plan)
