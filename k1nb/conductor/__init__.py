@@ -1,40 +1,56 @@
 """The workflow server: a typed client, executions, and the definitions it is given."""
 
 from k1nb.conductor._auth import TokenAuth
+from k1nb.conductor._change import DefinitionFacts, change_definitions, definition_checks, observe_definitions
 from k1nb.conductor._checks import checks
 from k1nb.conductor._client import Conductor, PollData
 from k1nb.conductor._definitions import Definitions, load
+from k1nb.conductor._diff import Change, Difference, diff
 from k1nb.conductor._executions import Execution, ExecutionStatus, Task, TaskStatus
+from k1nb.conductor._export import Exported, export_definitions
 from k1nb.conductor._finding import Finding
 from k1nb.conductor._forgotten import Repair, find_forgotten, forgotten, repair, running_executions
 from k1nb.conductor._lint import lint
 from k1nb.conductor._path import longest_path
+from k1nb.conductor._rules import RULES, Answer, Rule
 from k1nb.conductor._sync import Applied, apply_definitions, plan_definitions
 from k1nb.conductor._task_client import PolledTask, ResultStatus, TaskClient, TaskResult
 
 __all__ = [
+    "RULES",
+    "Answer",
     "Applied",
+    "Change",
     "Conductor",
+    "DefinitionFacts",
     "Definitions",
+    "Difference",
     "Execution",
     "ExecutionStatus",
+    "Exported",
     "Finding",
     "PollData",
     "PolledTask",
     "Repair",
     "ResultStatus",
+    "Rule",
     "Task",
     "TaskClient",
     "TaskResult",
     "TaskStatus",
     "TokenAuth",
     "apply_definitions",
+    "change_definitions",
     "checks",
+    "definition_checks",
+    "diff",
+    "export_definitions",
     "find_forgotten",
     "forgotten",
     "lint",
     "load",
     "longest_path",
+    "observe_definitions",
     "plan_definitions",
     "repair",
     "running_executions",

@@ -119,6 +119,14 @@ class Conductor:
         started = self.correlated(name, correlation_id, closed=False)
         return next((execution.id for execution in started if not execution.status.terminal), None)
 
+    def running_ids(self, name: str, version: int) -> list[str]:
+        """Return the ids of the executions of one version of a workflow that have not ended; this does not lag."""
+        response = self._send("GET", f"/workflow/running/{_segment(name)}", params={"version": str(version)})
+        answer = _json(response)
+        if not isinstance(answer, list):
+            raise _foreign(response)
+        return [str(execution) for execution in answer]
+
     def find(
         self,
         *,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
-from k1nb.conductor._definitions import Definitions, branches, kind_of
+from k1nb.conductor._definitions import Definitions, branches, child_of, kind_of
 
 INSTANT = frozenset(
     {"SWITCH", "TERMINATE", "JOIN", "EXCLUSIVE_JOIN", "SET_VARIABLE", "INLINE", "JSON_JQ_TRANSFORM", "NOOP"}
@@ -151,8 +151,7 @@ class _Measure:
         return inf
 
     def _child(self, use: Mapping[str, Any]) -> float:
-        wanted = use.get("subWorkflowParam") or {}
-        child = self._definitions.workflow(wanted.get("name", ""), wanted.get("version"))
+        child = child_of(use, self._definitions)
         if child is None or child["name"] in self._above:
             return inf
         limit = float(child.get("timeoutSeconds") or 0) if child.get("timeoutPolicy") == "TIME_OUT_WF" else 0.0
