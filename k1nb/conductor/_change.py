@@ -81,7 +81,7 @@ def change_definitions(
     lint has found something in what would be registered. Then nothing is changed.
     """
     plan = facts.plan
-    plan.require(consent)
+    _require_consent(plan, consent)
     _require_sound(facts)
     if not over_running:
         _require_unused(facts)
@@ -90,6 +90,16 @@ def change_definitions(
     with Conductor.from_settings(settings) as conductor:
         report = carry_out(conductor, facts.definitions, plan, on_item)
     return [*report, *_unchanged(facts)]
+
+
+def _require_consent(plan: Plan, consent: str) -> None:
+    """Refuse to overwrite without the plan's id, and consent to another plan whatever this one does."""
+    plan.require(consent)
+    if plan.steps and consent not in ("", plan.id):
+        raise ConsentError(
+            f"{consent} is not the plan for {plan.purpose}: what it was made from has changed",
+            hint=f"look at the new plan, then {plan.how_to_apply}",
+        )
 
 
 def _require_sound(facts: DefinitionFacts) -> None:

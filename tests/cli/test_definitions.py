@@ -12,7 +12,7 @@ import pytest
 from k1nb.conductor import RULES, Conductor, load, observe_definitions
 from k1nb.config import Settings
 from tests.cli.test_app import k1nb
-from tests.conductor.builders import a_child, a_task, a_use, a_workflow, unique
+from tests.conductor.builders import a_child, a_use, a_workflow, unique
 from tests.refusals import assert_refused
 
 
@@ -104,11 +104,10 @@ def test_a_definition_is_added_changed_and_exported(there: Settings, tmp_path: P
 def test_a_change_under_running_executions_wants_over_running(
     there: Settings, tmp_path: Path, conductor_url: str
 ) -> None:
-    """The plan's id alone does not change what runs; the refusal names the version to give, --over-running changes it."""
-    task = a_task(unique("nobody_"), inputKeys=[], outputKeys=[])
+    """The plan's id alone does not change what runs: a version is asked for, or --over-running."""
     workflow = a_workflow(a_use("ready_probe"), name=unique("runs-"))
     with Conductor(conductor_url, there.timings) as conductor:
-        conductor.put_workflow_definition({**workflow, "tasks": [a_use(task["name"])]})
+        conductor.put_workflow_definition({**workflow, "tasks": [a_use(unique("nobody_"))]})
         execution = conductor.start(workflow["name"], {})
         folder = _folder(tmp_path, workflow)
         reachable = there.model_copy(update={"conductor_server_url": conductor_url})
