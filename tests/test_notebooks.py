@@ -20,6 +20,7 @@ from k1nb.firmware import SAMPLE_PROJECT, Commit, commit_change, ensure_sample_r
 from k1nb.paths import share
 from k1nb.records import Archive, Record, import_notebook, run_notebook, shipped
 from k1nb.records.lint import lint
+from tests.conductor.hand import forget
 from tests.conftest import BENCH
 
 ENVIRONMENT = "esp32-s3-devkitc-1"
@@ -218,13 +219,16 @@ def test_the_shipped_definitions_are_in_order_all_three_ways(live: Settings, tmp
 def test_definitions_are_planned_applied_and_then_done(live: Settings, tmp_path: Path) -> None:
     """New definitions are WARN with the plan's id; applied by it they are there, and a second run plans nothing."""
     given = _definitions(tmp_path / "data")
-    planned = run_notebook(live, "definitions", given)
-    assert planned.verdict is Verdict.WARN, planned.reason
-    (plan,) = {found for check in planned.checks for found in re.findall("plan-[0-9a-f]{12}", str(check.hint))}
-    applied = run_notebook(live, "definitions", given, apply=plan)
-    assert applied.verdict is Verdict.OK, applied.reason
-    assert "1 of them by this" in {c.name: c.evidence for c in applied.checks}["definitions: on the server"]
-    assert run_notebook(live, "definitions", given).verdict is Verdict.OK
+    try:
+        planned = run_notebook(live, "definitions", given)
+        assert planned.verdict is Verdict.WARN, planned.reason
+        (plan,) = {found for check in planned.checks for found in re.findall("plan-[0-9a-f]{12}", str(check.hint))}
+        applied = run_notebook(live, "definitions", given, apply=plan)
+        assert applied.verdict is Verdict.OK, applied.reason
+        assert "1 of them by this" in {c.name: c.evidence for c in applied.checks}["definitions: on the server"]
+        assert run_notebook(live, "definitions", given).verdict is Verdict.OK
+    finally:
+        forget(live.conductor_server_url, load(Path(given["folder"])))
 
 
 @pytest.mark.parametrize(

@@ -36,9 +36,10 @@ def lint(
     codes: Annotated[bool, typer.Option("--codes", help="List every rule and its code instead.")] = False,
     json: Json = False,
 ) -> None:
-    """Check definitions against Conductor's rules and the workers that serve them; exit code 1 on findings.
+    """Hold definitions against every rule, without a server.
 
-    No server is asked. Those of another folder may refer to the shipped ones.
+    The rules are Conductor's, this workbook's, and those of the workers that serve the tasks. Definitions of another
+    folder may refer to the shipped ones. Exit code 1 on findings.
     """
     if codes:
         _list_codes(json=json)
@@ -69,9 +70,10 @@ def _list_codes(*, json: bool) -> None:
 
 
 def diff(folder: Folder = None, json: Json = False) -> None:
-    """Show where the server's definitions differ from the files; exit code 1 where they do.
+    """Show where server and files differ, value by value.
 
-    What only the server has is shown too, and is no difference: other people's definitions are theirs.
+    Exit code 1 where they do. What only the server has is shown too, and is no difference: other people's definitions
+    are theirs.
     """
     from k1nb import show
 
@@ -91,9 +93,10 @@ def apply(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Register the definitions that the server lacks; those it has otherwise only with the plan's id.
+    """Bring the server to the definitions of the files.
 
-    Exit code 0 for a plan, for nothing to do and where all was applied; 1 where lint or the server refused some.
+    What it lacks is registered; what it has otherwise is overwritten with the plan's id only. Exit code 0 for a plan,
+    for nothing to do and where all was applied; 1 where lint or the server refused some.
     """
     from k1nb import conductor, show
 
@@ -136,7 +139,10 @@ def export(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that say something else.")] = False,
     json: Json = False,
 ) -> None:
-    """Write the server's definitions as files, in the form in which they are kept in a repository."""
+    """Write the server's definitions as files.
+
+    They are in the form in which k1nb keeps its own: what was applied from files comes back byte for byte.
+    """
     from k1nb import conductor
 
     settings = _output.settings()

@@ -19,7 +19,7 @@ from k1nb.conductor._definitions import (
     walk,
     workflow_subject,
 )
-from k1nb.conductor._diff import Difference, Kind, by_subject, diff
+from k1nb.conductor._diff import Difference, Kind, by_subject, diff, key_of
 from k1nb.conductor._normal import normal
 from k1nb.errors import ConductorRefused, DefinitionError
 from k1nb.plan import Plan, Step
@@ -60,24 +60,25 @@ def plan_definitions(
     tasks, workflows = list(server_tasks), list(server_workflows)
     differs = {found.subject: found for found in diff(definitions, tasks, workflows)}
     used = in_use or {}
-    known = [*definitions.workflows, *((w["name"], w.get("version", 1)) for w in workflows)]
+    known = [*definitions.workflows, *map(key_of, workflows)]
     steps = [
-        _step(differs[subject], used.get(subject, ()), _next_version(subject, known))
+        _step(differs[subject], _next_version(subject, known) if used.get(subject) else None)
         for subject, _ in _ordered(definitions)
         if subject in differs
     ]
     return Plan("definitions on the server", tuple(steps), _preconditions(definitions, steps, tasks, workflows, used))
 
 
-def _step(difference: Difference, in_use: Sequence[str], version: int) -> Step:
+def _step(difference: Difference, version: int | None) -> Step:
+    """Return the step for one definition; `version` is the one to give it where it is in use."""
     if difference.kind is Kind.ADDED:
         return Step(CREATE, difference.subject, "the server does not have it")
     more = len(difference.changes) - _NAMED
     named = [*map(str, difference.changes[:_NAMED]), *([f"and {more} more"] if more > 0 else [])]
     why = f"the server's differs: {'; '.join(named)}"
-    if not in_use:
+    if version is None:
         return Step(UPDATE, difference.subject, why, destructive=True)
-    why += f"; {len(in_use)} running executions would see it change: give it version {version}"
+    why += f"; running executions would see it change: give it version {version}"
     return Step(UPDATE_IN_USE, difference.subject, why, destructive=True)
 
 
@@ -94,14 +95,17 @@ def _preconditions(
     workflows: Sequence[Mapping[str, Any]],
     in_use: Mapping[str, Sequence[str]],
 ) -> dict[str, Any]:
-    """Return what a plan rests on: both sides of what differs, and who runs it."""
+    """Return what a plan rests on: both sides of what differs, and what of it runs.
+
+    Which executions those are is not in it, or on a busy server no plan would last until it is consented to.
+    """
     wanted, there = dict(_ordered(definitions)), by_subject(tasks, workflows)
     subjects = [step.subject for step in steps]
     facts: dict[str, Any] = {
         "files": _digest([normal(wanted[subject]) for subject in subjects]),
         "server": _digest([there.get(subject) for subject in subjects]),
     }
-    running = {subject: sorted(in_use[subject]) for subject in subjects if in_use.get(subject)}
+    running = [subject for subject in subjects if in_use.get(subject)]
     return {**facts, "running": running} if running else facts
 
 
@@ -113,7 +117,7 @@ def running_uses(
     Those of it keep the definition they began with, so that two of one version would run differently; those that
     start it take up whatever is there when they come to it. Raises ConductorError. Source: Conductor 3.32.1.
     """
-    workflows = {(w["name"], w.get("version", 1)): dict(w) for w in server_workflows}
+    workflows = {key_of(workflow): dict(workflow) for workflow in server_workflows}
     found = {}
     for difference in differences:
         key = next((key for key in workflows if workflow_subject(key) == difference.subject), None)
@@ -131,7 +135,7 @@ def _users(server: Definitions, key: Key) -> set[Key]:
     while waiting:
         wanted = waiting.pop()
         for other, workflow in server.workflows.items():
-            if other not in users and wanted in {_key(child) for child in _children(server, workflow)}:
+            if other not in users and wanted in {key_of(child) for child in _children(server, workflow)}:
                 users.add(other)
                 waiting.append(other)
     return users
@@ -205,7 +209,7 @@ def _family(definitions: Definitions, key: Key, done: set[Key]) -> Iterator[Key]
         return
     done.add(key)
     for child in _children(definitions, definitions.workflows[key]):
-        yield from _family(definitions, _key(child), done)
+        yield from _family(definitions, key_of(child), done)
     yield key
 
 
@@ -215,10 +219,6 @@ def _children(definitions: Definitions, workflow: Definition) -> Iterator[Defini
     found = [child_of(use, definitions) for use in uses]
     found.append(definitions.workflow(workflow.get("failureWorkflow") or "", workflow.get("failureWorkflowVersion")))
     yield from (child for child in found if child is not None)
-
-
-def _key(workflow: Definition) -> Key:
-    return workflow["name"], workflow.get("version", 1)
 
 
 def _digest(value: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import pytest
 from k1nb.conductor import RULES, Conductor, load, observe_definitions
 from k1nb.config import Settings
 from tests.cli.test_app import k1nb
-from tests.conductor.builders import a_child, a_use, a_workflow, unique
+from tests.conductor.builders import a_child, a_use, a_workflow, defined, unique
+from tests.conductor.hand import forget
 from tests.refusals import assert_refused
 
 
@@ -24,13 +26,15 @@ def there(settings: Settings, conductor_url: str, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.fixture
-def workflow() -> dict[str, Any]:
-    """Return a workflow that starts a shipped one."""
-    return a_workflow(
+def workflow(conductor_url: str) -> Iterator[dict[str, Any]]:
+    """Return a workflow that starts a shipped one; delete it afterwards."""
+    mine = a_workflow(
         a_child("k1nb-ready", inputParameters={"nonce": "${workflow.input.nonce}"}),
         name=unique("mine-"),
         inputParameters=["nonce"],
     )
+    yield mine
+    forget(conductor_url, defined(mine))
 
 
 def _folder(folder: Path, *definitions: dict[str, Any]) -> str:

@@ -22,6 +22,7 @@ from k1nb.conductor import (
 from k1nb.config import Settings
 from k1nb.errors import ConductorUnreachable, ConsentError, DefinitionError
 from tests.conductor.builders import a_task, a_use, a_workflow, defined, unique
+from tests.conductor.hand import forget
 
 
 @pytest.fixture
@@ -31,11 +32,13 @@ def there(conductor_url: str, settings: Settings) -> Settings:
 
 
 @pytest.fixture
-def definitions() -> Definitions:
-    """Return a task and a workflow of it, which no server has."""
+def definitions(conductor_url: str) -> Iterator[Definitions]:
+    """Return a task and a workflow of it, which no server has; delete them afterwards."""
     name = unique("mine_")
     workflow = a_workflow(a_use(name), name=unique("mine-"))
-    return defined(a_task(name), workflow)
+    mine = defined(a_task(name), workflow)
+    yield mine
+    forget(conductor_url, mine)
 
 
 def _changed(definitions: Definitions) -> Definitions:
