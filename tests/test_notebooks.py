@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -13,11 +14,13 @@ import papermill
 import pytest
 
 from k1nb.checks import Status, Verdict
+from k1nb.conductor import Conductor, load
 from k1nb.config import Settings, environment, variables
 from k1nb.firmware import SAMPLE_PROJECT, Commit, commit_change, ensure_sample_repository
 from k1nb.paths import share
 from k1nb.records import Archive, Record, import_notebook, run_notebook, shipped
 from k1nb.records.lint import lint
+from tests.conductor.hand import forget
 from tests.conftest import BENCH
 
 ENVIRONMENT = "esp32-s3-devkitc-1"
@@ -192,3 +195,56 @@ def test_a_commit_that_is_not_there_is_refused(live: Settings) -> None:
     record = run_notebook(live, "firmware_deploy", unknown)
     assert record.verdict is Verdict.INTERRUPTED
     assert "CommitError" in record.reason
+
+
+def _definitions(folder: Path, **changes: Any) -> dict[str, Any]:
+    """Write a workflow into a folder of its own and return the parameters that name the folder."""
+    workflow = {**load().workflows["k1nb-ready", 1], "name": f"k1nb-{folder.parent.name.replace('_', '-')}", **changes}
+    (folder / "workflows").mkdir(parents=True, exist_ok=True)
+    (folder / "workflows" / "mine.json").write_text(json.dumps(workflow), encoding="utf-8")
+    return {"folder": str(folder)}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_shipped_definitions_are_in_order_all_three_ways(live: Settings, tmp_path: Path, way: str) -> None:
+    """On a stack that is up the definitions break no rule and are those of the files, however the notebook is run."""
+    record = WAYS[way](live, "definitions", {}, tmp_path)
+    assert record.verdict is Verdict.OK, [check.evidence for check in record.checks]
+    assert set(_statuses(record, "definitions:")) == {
+        f"definitions: {what}" for what in ("lint", "on the server", "versions")
+    }
+    assert _figures(record) == 0
+
+
+def test_definitions_are_planned_applied_and_then_done(live: Settings, tmp_path: Path) -> None:
+    """New definitions are WARN with the plan's id; applied by it they are there, and a second run plans nothing."""
+    given = _definitions(tmp_path / "data")
+    try:
+        planned = run_notebook(live, "definitions", given)
+        assert planned.verdict is Verdict.WARN, planned.reason
+        (plan,) = {found for check in planned.checks for found in re.findall("plan-[0-9a-f]{12}", str(check.hint))}
+        applied = run_notebook(live, "definitions", given, apply=plan)
+        assert applied.verdict is Verdict.OK, applied.reason
+        assert "1 of them by this" in {c.name: c.evidence for c in applied.checks}["definitions: on the server"]
+        assert run_notebook(live, "definitions", given).verdict is Verdict.OK
+    finally:
+        forget(live.conductor_server_url, load(Path(given["folder"])))
+
+
+@pytest.mark.parametrize(
+    ("changes", "consent", "reason"),
+    [
+        ({"name": "k1nb-consent"}, "plan-0123456789ab", "ConsentError"),
+        ({"name": "k1nb-rule", "timeoutPolicy": "ALERT_ONLY"}, "", "definitions: lint"),
+    ],
+)
+def test_definitions_are_not_applied_without_reason(
+    live: Settings, tmp_path: Path, changes: dict[str, Any], consent: str, reason: str
+) -> None:
+    """Consent to another plan is refused, and a broken rule fails the run; the server is told of neither."""
+    record = run_notebook(live, "definitions", _definitions(tmp_path, **changes), apply=consent)
+    failed = {check.name for check in record.checks if check.status is Status.FAIL}
+    assert not record.verdict.passes()
+    assert reason in record.reason or reason in failed
+    with Conductor.from_settings(live) as server:
+        assert changes["name"] not in {workflow["name"] for workflow in server.workflow_definitions()}

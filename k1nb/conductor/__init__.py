@@ -2,31 +2,41 @@
 
 from k1nb.conductor._auth import TokenAuth
 from k1nb.conductor._bulk_calls import Bulk
+from k1nb.conductor._change import DefinitionFacts, change_definitions, definition_checks, observe_definitions
 from k1nb.conductor._checks import checks
 from k1nb.conductor._client import Conductor
 from k1nb.conductor._definitions import Definitions, load
+from k1nb.conductor._diff import Difference, Edit, diff
 from k1nb.conductor._event_calls import EventHandler
 from k1nb.conductor._executions import Execution, ExecutionStatus, Task, TaskStatus
+from k1nb.conductor._export import Exported, export_definitions
 from k1nb.conductor._finding import Finding
 from k1nb.conductor._forgotten import Repair, find_forgotten, forgotten, repair, running_executions
 from k1nb.conductor._intervention import Intervened, Intervention, Verb, intervene, plan_intervention
 from k1nb.conductor._lint import lint
 from k1nb.conductor._path import longest_path
 from k1nb.conductor._queue_calls import LogLine, PollData
+from k1nb.conductor._rules import RULES, Answer, Rule
 from k1nb.conductor._schedule_calls import Schedule
 from k1nb.conductor._sync import Applied, apply_definitions, plan_definitions
 from k1nb.conductor._task_client import PolledTask, ResultStatus, TaskClient, TaskResult
 from k1nb.conductor._watching import Change, watch
 
 __all__ = [
+    "RULES",
+    "Answer",
     "Applied",
     "Bulk",
     "Change",
     "Conductor",
+    "DefinitionFacts",
     "Definitions",
+    "Difference",
+    "Edit",
     "EventHandler",
     "Execution",
     "ExecutionStatus",
+    "Exported",
     "Finding",
     "Intervened",
     "Intervention",
@@ -35,6 +45,7 @@ __all__ = [
     "PolledTask",
     "Repair",
     "ResultStatus",
+    "Rule",
     "Schedule",
     "Task",
     "TaskClient",
@@ -43,13 +54,18 @@ __all__ = [
     "TokenAuth",
     "Verb",
     "apply_definitions",
+    "change_definitions",
     "checks",
+    "definition_checks",
+    "diff",
+    "export_definitions",
     "find_forgotten",
     "forgotten",
     "intervene",
     "lint",
     "load",
     "longest_path",
+    "observe_definitions",
     "plan_definitions",
     "plan_intervention",
     "repair",

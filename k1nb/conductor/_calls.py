@@ -26,6 +26,7 @@ _READS = {
     "health": "/health",
     "version": "/version",
     "execution": "/workflow/{id}",
+    "running": "/workflow/running/{name}",
     "search": "/workflow/search-v2",
     "task definitions": "/metadata/taskdefs",
     "workflow definitions": "/metadata/workflow",

@@ -96,7 +96,13 @@ def definitions_check(name: str, definitions: Definitions, plan: Plan, source: s
         count = f"{len(definitions.workflows)} workflows and {len(definitions.tasks)} task definitions"
         return Check(name, Status.OK, f"{count} are as in the files", source=source)
     seen = _some(f"{step.subject}: {step.why}" for step in plan.steps)
-    return Check(name, Status.FAIL, seen, "register the shipped ones with `k1nb definitions apply`", source)
+    return Check(
+        name,
+        Status.FAIL,
+        seen,
+        "see `k1nb definitions diff`; `k1nb definitions apply` registers the shipped ones",
+        source,
+    )
 
 
 def _polls(name: str, look: _Look) -> Check:

@@ -30,6 +30,14 @@ class Definitions:
             version = max((v for n, v in self.workflows if n == name), default=0)
         return self.workflows.get((name, version))
 
+    def over(self, others: Definitions) -> Definitions:
+        """Return these definitions and, where these have none of the same name and version, the others."""
+        return Definitions({**others.tasks, **self.tasks}, {**others.workflows, **self.workflows})
+
+    def subjects(self) -> list[str]:
+        """Return what findings, differences and plans call each definition, tasks first."""
+        return [*map(task_subject, self.tasks), *map(workflow_subject, self.workflows)]
+
     def task_types(self) -> set[str]:
         """Return the task types that the workflows need a worker for."""
         uses = (use for workflow in self.workflows.values() for use in walk(workflow["tasks"]))
@@ -59,14 +67,14 @@ def load(folder: Path | None = None) -> Definitions:
         content = source.read()
         for task in content if isinstance(content, list) else [content]:
             name = source.text_of(source.object_of(task, "a task definition"), "name")
-            source.new(name, tasks, f"task {name}")
+            source.new(name, tasks, task_subject(name))
             tasks[name] = task
     for file in sorted((folder / "workflows").glob("*.json")):
         source = _Source(file)
         workflow = source.object_of(source.read(), "a workflow definition")
         source.check_workflow(workflow)
         key = (workflow["name"], workflow["version"])
-        source.new(key, workflows, f"workflow {key[0]} v{key[1]}")
+        source.new(key, workflows, workflow_subject(key))
         workflows[key] = workflow
     if not tasks and not workflows:
         raise DefinitionError(f"no definitions are in {folder}", hint="it needs folders tasks and workflows")
@@ -79,14 +87,30 @@ def kind_of(use: Mapping[str, Any]) -> str:
 
 
 def branches(use: Mapping[str, Any]) -> dict[str, list[Definition]]:
-    """Return the task lists inside a task, by the name of the case, fork or loop."""
-    inside = dict(use.get("decisionCases") or {})
+    """Return the task lists inside a task: `case x` and `default`, `fork 1`, `loop`."""
+    inside = {f"case {name}": tasks for name, tasks in (use.get("decisionCases") or {}).items()}
     if use.get("defaultCase"):
         inside["default"] = use["defaultCase"]
     inside |= {f"fork {number}": tasks for number, tasks in enumerate(use.get("forkTasks") or (), 1)}
     if use.get("loopOver"):
         inside["loop"] = use["loopOver"]
     return inside
+
+
+def child_of(use: Mapping[str, Any], definitions: Definitions) -> Definition | None:
+    """Return the definition of the workflow that a SUB_WORKFLOW starts; None where it is not there."""
+    wanted = use.get("subWorkflowParam") or {}
+    return definitions.workflow(wanted.get("name") or "", wanted.get("version"))
+
+
+def task_subject(name: str) -> str:
+    """Return how findings, differences and plans name a task definition."""
+    return f"task {name}"
+
+
+def workflow_subject(key: Key) -> str:
+    """Return how findings, differences and plans name a workflow definition."""
+    return f"workflow {key[0]} v{key[1]}"
 
 
 def walk(uses: Iterable[Definition]) -> Iterator[Definition]:

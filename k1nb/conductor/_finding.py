@@ -10,7 +10,13 @@ class Finding:
     """One rule that a definition breaks."""
 
     code: str
-    """`R` and a number for a rule of Conductor itself, `K1-` and a word for one of this workbook."""
+    """That of a rule in `RULES`."""
     where: str
+    """The definition, e.g. `workflow firmware-build v1`, and after a colon the place in it."""
     text: str
     mend: str
+
+    @property
+    def subject(self) -> str:
+        """The definition alone, as plans and differences name it."""
+        return self.where.partition(":")[0]

@@ -32,3 +32,36 @@ USE_KEYS = frozenset(
     """.split()  # noqa: SIM905 - forty words, one a line, would hide the code
 )
 """Of a task within a workflow (WorkflowTask)."""
+CHILD_KEYS = frozenset(
+    """
+    name version taskToDomain workflowDefinition idempotencyKey idempotencyStrategy priority
+    """.split()  # noqa: SIM905 - as above
+)
+"""Of `subWorkflowParam` (SubWorkflowParams)."""
+TASK_TYPES = frozenset(
+    """
+    SIMPLE USER_DEFINED DYNAMIC FORK_JOIN FORK_JOIN_DYNAMIC DECISION SWITCH JOIN EXCLUSIVE_JOIN DO_WHILE
+    SUB_WORKFLOW START_WORKFLOW EVENT WAIT HUMAN HTTP LAMBDA INLINE TERMINATE KAFKA_PUBLISH
+    JSON_JQ_TRANSFORM SET_VARIABLE NOOP PULL_WORKFLOW_MESSAGES AGENT CANCEL_AGENT GET_AGENT_CARD
+    LIST_MCP_TOOLS CALL_MCP_TOOL LLM_CHAT_COMPLETE LLM_TEXT_COMPLETE LLM_GENERATE_EMBEDDINGS
+    LLM_GET_EMBEDDINGS LLM_STORE_EMBEDDINGS LLM_INDEX_TEXT LLM_SEARCH_INDEX
+    """.split()  # noqa: SIM905 - as above
+)
+"""Types of tasks (TaskType)."""
+TASK_FACTS = frozenset(
+    """
+    input output status reasonForIncompletion taskId taskType taskDefName referenceTaskName
+    workflowInstanceId workerId correlationId retryCount pollCount iteration callbackAfterSeconds
+    scheduledTime startTime endTime
+    """.split()  # noqa: SIM905 - as above
+)
+"""What a reference may ask of a task."""
+WORKFLOW_FACTS = frozenset(
+    """
+    input output status reasonForIncompletion variables workflowId workflowType version schemaVersion
+    correlationId parentWorkflowId parentWorkflowTaskId
+    """.split()  # noqa: SIM905 - as above
+)
+"""What a reference may ask of the execution itself."""
+FAILURE_INPUT = frozenset({"workflowId", "reason", "failureStatus", "failureTaskId", "failedWorkflow"})
+"""What a failure workflow is given beside the failed one's input."""

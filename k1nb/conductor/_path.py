@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
-from k1nb.conductor._definitions import Definitions, branches, kind_of
+from k1nb.conductor._definitions import Definitions, Key, branches, child_of, kind_of
 
 INSTANT = frozenset(
     {"SWITCH", "TERMINATE", "JOIN", "EXCLUSIVE_JOIN", "SET_VARIABLE", "INLINE", "JSON_JQ_TRANSFORM", "NOOP"}
@@ -54,7 +54,7 @@ def longest_path(definitions: Definitions, workflow: Mapping[str, Any]) -> float
     something has no bound: a task without timeoutSeconds or definition, a HUMAN or WAIT without limit, a loop.
     Time that a task waits for a worker is not in it.
     """
-    return _Measure(definitions, ()).workflow(workflow)
+    return _Measure(definitions, (), {}).workflow(workflow)
 
 
 def task_seconds(task: Mapping[str, Any], retries: int | None = None) -> float:
@@ -94,15 +94,20 @@ def duration_seconds(text: object) -> float:
 
 
 class _Measure:
-    """Measures one workflow; `above` names those that it is inside of."""
+    """Measures one workflow; `above` names those that it is inside of, `known` has what was measured already."""
 
-    def __init__(self, definitions: Definitions, above: tuple[str, ...]) -> None:
+    def __init__(self, definitions: Definitions, above: tuple[str, ...], known: dict[Key, float]) -> None:
         self._definitions = definitions
         self._above = above
+        self._known = known
 
     def workflow(self, workflow: Mapping[str, Any]) -> float:
-        span = _Measure(self._definitions, (*self._above, workflow["name"]))._sequence(workflow["tasks"])
-        return max(span.through, span.ended)
+        key = (workflow["name"], workflow["version"])
+        if key not in self._known:
+            inside = _Measure(self._definitions, (*self._above, workflow["name"]), self._known)
+            span = inside._sequence(workflow["tasks"])
+            self._known[key] = max(span.through, span.ended)
+        return self._known[key]
 
     def _sequence(self, uses: Iterable[Mapping[str, Any]]) -> Span:
         span = Span()
@@ -151,8 +156,7 @@ class _Measure:
         return inf
 
     def _child(self, use: Mapping[str, Any]) -> float:
-        wanted = use.get("subWorkflowParam") or {}
-        child = self._definitions.workflow(wanted.get("name", ""), wanted.get("version"))
+        child = child_of(use, self._definitions)
         if child is None or child["name"] in self._above:
             return inf
         limit = float(child.get("timeoutSeconds") or 0) if child.get("timeoutPolicy") == "TIME_OUT_WF" else 0.0

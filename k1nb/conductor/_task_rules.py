@@ -4,48 +4,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
-from k1nb.conductor._definitions import Definition
+from k1nb.conductor._definitions import Definition, task_subject
 from k1nb.conductor._finding import Finding
 from k1nb.conductor._keys import TASK_KEYS
 
 POLICIES = ("RETRY", "TIME_OUT_WF", "ALERT_ONLY")
 LOGICS = ("FIXED", "LINEAR_BACKOFF", "EXPONENTIAL_BACKOFF")
-_NUMBERS = {
-    "retryCount": 3,
-    "retryDelaySeconds": 60,
-    "timeoutSeconds": 0,
-    "responseTimeoutSeconds": 3600,
-    "totalTimeoutSeconds": 0,
-    "backoffScaleFactor": 1,
-    "maxRetryDelaySeconds": 0,
-    "backoffJitterMs": 0,
-}
-"""Keys with whole numbers, and what Conductor takes where they are left out."""
 _MUST = ("retryCount", "timeoutSeconds", "responseTimeoutSeconds", "timeoutPolicy")
 _MUST_WITH_RETRIES = ("retryLogic", "retryDelaySeconds")
+_ASSUMED = {"retryCount": 3, "timeoutSeconds": 0, "responseTimeoutSeconds": 3600, "totalTimeoutSeconds": 0}
+"""What Conductor takes where one of these is left out."""
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 
 def task_findings(task: Definition) -> Iterator[Finding]:
-    """Yield what is wrong with one task definition."""
-    where = f"task {task['name']}"
-    faulty = [key for key in _NUMBERS if not _whole(task.get(key, 0))]
-    for key in faulty:
-        mend = "give a whole number from 0"
-        yield Finding("K1-NUMBER", where, f"{key} is {task[key]!r}, which is no whole number", mend)
-    sound = {key: value for key, value in task.items() if key not in faulty}
+    """Yield what is wrong with one task definition that is readable."""
+    where = task_subject(task["name"])
     for rule in (_form, _lists, _words, _left_out, _times, _retries):
-        yield from rule(where, sound)
-
-
-def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+        yield from rule(where, task)
 
 
 def _number(task: Definition, key: str) -> int:
-    return int(task.get(key, _NUMBERS[key]))
+    return int(task.get(key, _ASSUMED[key]))
 
 
 def _form(where: str, task: Definition) -> Iterator[Finding]:
@@ -59,11 +40,9 @@ def _form(where: str, task: Definition) -> Iterator[Finding]:
 
 def _lists(where: str, task: Definition) -> Iterator[Finding]:
     for key in ("inputKeys", "outputKeys"):
-        value = task.get(key)
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            yield Finding(
-                "R3", where, f"{key} is no list of texts, which the server cannot read", "give a list of names"
-            )
+        if task.get(key) is None:
+            text = f"{key} is missing, so nothing says what the task takes or gives"
+            yield Finding("R3", where, text, "give a list of names, an empty one where there are none")
 
 
 def _words(where: str, task: Definition) -> Iterator[Finding]:

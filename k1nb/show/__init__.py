@@ -1,6 +1,13 @@
 """What people look at: executions as timelines, the figure of the day, plans, checks, and what the terminal prints."""
 
 from k1nb.show._day import day
+from k1nb.show._definitions import (
+    differences_table,
+    findings_table,
+    print_differences,
+    print_rules,
+    report_table,
+)
 from k1nb.show._tables import Table, checks_table, plan_table
 from k1nb.show._terminal import (
     print_artifacts,
@@ -21,17 +28,22 @@ __all__ = [
     "Table",
     "checks_table",
     "day",
+    "differences_table",
+    "findings_table",
     "plan_table",
     "print_artifacts",
     "print_change",
     "print_checks",
     "print_devices",
+    "print_differences",
     "print_execution",
     "print_executions",
     "print_plan",
     "print_readings",
     "print_record",
     "print_records",
+    "print_rules",
     "print_services",
+    "report_table",
     "timeline",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from k1nb.config import Settings
@@ -34,16 +35,21 @@ def conductor_ready(settings: Settings) -> Callable[[], bool]:
 
 
 def apply_shipped_definitions(settings: Settings, notify: Notify) -> None:
-    """Bring the server's definitions to those of the files; does nothing where they agree already."""
-    from k1nb.conductor import Conductor, apply_definitions, load, plan_definitions
+    """Bring the server's definitions to those of the files; does nothing where they agree already.
 
-    definitions = load()
-    with Conductor.from_settings(settings) as conductor:
-        on_server = conductor.task_definitions(), conductor.workflow_definitions()
-        plan = plan_definitions(definitions, *on_server)
-        if plan.steps:
-            notify(f"applying {len(plan.steps)} definitions")
-            apply_definitions(conductor, definitions, plan)
+    Whoever starts this k1nb wants its definitions. But one that running executions would see change stays as it is.
+    """
+    from k1nb.conductor import Conductor, apply_definitions, load, observe_definitions
+
+    facts = observe_definitions(settings, load())
+    in_use = [step for step in facts.plan.steps if step.subject in facts.in_use]
+    for step in in_use:
+        notify(f"left as it is: {step.subject}: {step.why}, or use `k1nb definitions apply` when they have ended")
+    plan = replace(facts.plan, steps=tuple(step for step in facts.plan.steps if step not in in_use))
+    if plan.steps:
+        notify(f"applying {len(plan.steps)} definitions")
+        with Conductor.from_settings(settings) as conductor:
+            apply_definitions(conductor, facts.definitions, plan)
 
 
 class ReadyProbe:

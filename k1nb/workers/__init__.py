@@ -5,7 +5,7 @@ beside it, marked with `task`. Importing this package imports none of them.
 """
 
 from k1nb.errors import RetryableFailure, TerminalFailure
-from k1nb.workers._contract import lint
+from k1nb.workers._contract import lint, lint_folder
 from k1nb.workers._host import WorkerHost, serve, worker_id
 from k1nb.workers._registry import all_tasks, tasks_of
 from k1nb.workers._task import TaskContext, TaskFunction, task
@@ -18,6 +18,7 @@ __all__ = [
     "WorkerHost",
     "all_tasks",
     "lint",
+    "lint_folder",
     "serve",
     "task",
     "tasks_of",

@@ -9,10 +9,20 @@ from typing import Any
 import httpx
 
 from k1nb._http import options
+from k1nb.conductor import Definitions
 
 PATIENCE = 60.0
 Answer = tuple[str, Mapping[str, Any]]
 """A task status and an output."""
+
+
+def forget(url: str, definitions: Definitions) -> None:
+    """Delete definitions from a server; those that it does not have are none of our business."""
+    with httpx.Client(**options(30.0, url)) as http:
+        for name in definitions.tasks:
+            http.delete(f"/metadata/taskdefs/{name}")
+        for name, version in definitions.workflows:
+            http.delete(f"/metadata/workflow/{name}/{version}")
 
 
 class Hand:

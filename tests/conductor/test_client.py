@@ -266,3 +266,16 @@ def test_a_client_shows_no_secret(settings: Settings) -> None:
     """A client is shown by its address alone."""
     with Conductor.from_settings(settings) as conductor:
         assert repr(conductor) == f"Conductor('{settings.conductor_server_url}')"
+
+
+def test_what_runs_is_listed_by_version_and_without_lag(conductor: Conductor, workflow: str) -> None:
+    """Executions that have not ended are listed at once, those of another version or name are not."""
+    ids = {conductor.start(workflow, {}) for _ in range(2)}
+    assert set(conductor.running_ids(workflow, 1)) == ids
+    assert conductor.running_ids(workflow, 2) == conductor.running_ids(unique("nobody-"), 1) == []
+    conductor.put_workflow_definition(a_workflow(a_use("nobody"), name=workflow, version=2))
+    second = conductor.start(workflow, {}, version=2)
+    assert (set(conductor.running_ids(workflow, 1)), conductor.running_ids(workflow, 2)) == (ids, [second])
+    for execution in (*ids, second):
+        conductor.terminate(execution, "enough")
+    assert conductor.running_ids(workflow, 1) == conductor.running_ids(workflow, 2) == []

@@ -157,3 +157,13 @@ def test_the_shipped_paths_are_known() -> None:
     assert paths["deployment-rollback-handler"] == 1920
     assert paths["device-deployment"] == 5540
     assert paths["firmware-ci-cd-pipeline"] == 3600 + 7200
+
+
+def test_a_child_that_many_start_is_measured_once() -> None:
+    """Each of forty levels starts the next twice: 2^40 ways, and the reckoning is done at once."""
+    last = a_workflow(a_use("quick"), name="w40", timeoutSeconds=None)
+    levels = [
+        a_workflow(a_child(f"w{n + 1}", "one"), a_child(f"w{n + 1}", "two"), name=f"w{n}", timeoutSeconds=None)
+        for n in range(40)
+    ]
+    assert longest_path(defined(QUICK, last, *levels), levels[0]) == 10 * 2**40

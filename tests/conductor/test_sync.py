@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k1nb.conductor import Applied, Conductor, Definitions, apply_definitions, load, plan_definitions
+from k1nb.conductor import Applied, Conductor, Definitions, apply_definitions, diff, load, plan_definitions
+from k1nb.conductor._sync import carry_out, running_uses
 from k1nb.errors import DefinitionError
 from k1nb.plan import Plan, Step
 from tests.conductor.builders import a_child, a_switch, a_task, a_use, a_workflow, an_end, defined, renamed, unique
+from tests.conductor.hand import Answer, Hand
 
 
 def _plan(definitions: Definitions, *server: dict[str, Any]) -> list[tuple[str, str]]:
@@ -107,8 +110,37 @@ def test_what_only_the_server_has_is_left_alone() -> None:
 def test_the_plan_changes_with_the_server() -> None:
     """A plan is another plan once the server's definition has changed."""
     one, two = (plan_definitions(defined(a_task()), [a_task(timeoutSeconds=n)], []) for n in (61, 62))
+    assert [step.subject for step in one.steps] == [step.subject for step in two.steps]
+    assert one.id != two.id
+
+
+def test_the_plan_changes_with_the_files() -> None:
+    """A plan is another plan once what would be registered has changed, however long it is."""
+    long = "x" * 500
+    one, two = (plan_definitions(defined(a_task(description=long + end)), [], []) for end in "ab")
     assert one.steps == two.steps
     assert one.id != two.id
+
+
+def test_only_overwriting_wants_consent() -> None:
+    """To create is nobody's loss; to overwrite is destructive, and the step says what changes from what to what."""
+    create = plan_definitions(defined(a_task()), [], [])
+    update = plan_definitions(defined(a_task()), [a_task(timeoutSeconds=61)], [])
+    assert (create.destructive, update.destructive) == (False, True)
+    assert update.steps[0].why == "the server's differs: timeoutSeconds: 61 → 60"
+
+
+def test_a_change_under_running_executions_asks_for_the_next_free_version() -> None:
+    """A change that running executions would see is another step, which names the version to give instead."""
+    there = [a_workflow(), a_workflow(version=4), a_workflow(name="other", version=9)]
+    plan = plan_definitions(defined(a_workflow(timeoutSeconds=9)), [], there, {"workflow build v1": ["e1", "e2"]})
+    (step,) = plan.steps
+    assert (step.action, step.destructive) == ("update in use", True)
+    assert "running executions would see it change: give it version 5" in step.why
+    assert plan.preconditions["running"] == ["workflow build v1"]
+    others = plan_definitions(defined(a_workflow(timeoutSeconds=9)), [], there, {"workflow build v1": ["e3"]})
+    assert plan.id == others.id, "on a busy server a plan lasts"
+    assert plan.id != plan_definitions(defined(a_workflow(timeoutSeconds=9)), [], there).id
 
 
 @given(st.lists(st.sampled_from(["a", "b", "c", "d"]), min_size=1, unique=True), st.randoms(use_true_random=False))
@@ -177,7 +209,7 @@ def test_drift_is_mended(conductor: Conductor) -> None:
     apply_definitions(conductor, definitions, _server_plan(conductor, definitions))
     conductor.put_workflow_definition({**workflow, "failureWorkflow": "surprise"})
     plan = _server_plan(conductor, definitions)
-    assert [step.why for step in plan.steps] == ["the server's differs in failureWorkflow"]
+    assert [step.why for step in plan.steps] == ['the server\'s differs: failureWorkflow: "surprise" → (nothing)']
     apply_definitions(conductor, definitions, plan)
     assert _server_plan(conductor, definitions).steps == ()
 
@@ -196,3 +228,70 @@ def test_a_plan_for_other_definitions_is_refused(conductor: Conductor) -> None:
     plan = Plan("definitions", (Step("create", "task nobody", ""),))
     with pytest.raises(DefinitionError, match="task nobody"):
         apply_definitions(conductor, defined(), plan)
+
+
+def test_the_report_has_the_servers_words_for_each(conductor: Conductor) -> None:
+    """Carried out without raising, each definition is reported as it came out."""
+    bad, good = a_task(unique("bad_"), responseTimeoutSeconds=90), a_task(unique("good_"))
+    definitions = defined(bad, good)
+    report = {item.subject: item for item in carry_out(conductor, definitions, _server_plan(conductor, definitions))}
+    assert report[f"task {good['name']}"].status == "applied"
+    assert report[f"task {bad['name']}"].as_dict()["status"] == "failed"
+    assert "responseTimeoutSeconds: 90 must be less than timeoutSeconds: 60" in report[f"task {bad['name']}"].words
+
+
+@pytest.fixture
+def uses(conductor: Conductor) -> Iterator[tuple[Definitions, list[str]]]:
+    """Return a registered workflow and one that starts it, and the execution of each that runs; end them."""
+    child = a_workflow(a_use(unique("nobody_")), name=unique("child-"))
+    parent = a_workflow(a_use(unique("nobody_")), a_child(child["name"]), name=unique("parent-"))
+    definitions = defined(child, parent)
+    apply_definitions(conductor, definitions, _server_plan(conductor, definitions))
+    executions = [conductor.start(workflow["name"], {}) for workflow in (child, parent)]
+    yield definitions, executions
+    for execution in executions:
+        if not conductor.execution(execution).status.terminal:
+            conductor.terminate(execution, "the test is over")
+
+
+def _uses(conductor: Conductor, definitions: Definitions) -> dict[str, tuple[str, ...]]:
+    tasks, workflows = conductor.task_definitions(), conductor.workflow_definitions()
+    return running_uses(conductor, diff(definitions, tasks, workflows), workflows)
+
+
+def test_running_executions_that_would_see_a_change_are_found(
+    conductor: Conductor, uses: tuple[Definitions, list[str]]
+) -> None:
+    """A changed workflow reaches its own running executions and those of what starts it, a paused one included."""
+    definitions, executions = uses
+    child, parent = definitions.workflows.values()
+    assert _uses(conductor, definitions) == {}
+    changed = {**child, "timeoutSeconds": 60}
+    assert _uses(conductor, defined(changed)) == {f"workflow {child['name']} v1": tuple(sorted(executions))}
+    assert _uses(conductor, defined({**parent, "restartable": False})) == {
+        f"workflow {parent['name']} v1": (executions[1],)
+    }
+
+
+def test_what_changes_nothing_of_an_execution_reaches_none(
+    conductor: Conductor, uses: tuple[Definitions, list[str]]
+) -> None:
+    """A description is changed under running executions without a new version."""
+    child = next(iter(uses[0].workflows.values()))
+    assert _uses(conductor, defined({**child, "description": "said otherwise"})) == {}
+    assert _uses(conductor, defined({**child, "version": 2})) == {}
+
+
+def test_a_running_execution_keeps_its_definition_but_not_its_childrens(
+    conductor: Conductor, hand: Hand, uses: tuple[Definitions, list[str]]
+) -> None:
+    """The server's own ways: a change reaches no execution of it that runs, and every child that begins afterwards."""
+    child, parent = uses[0].workflows.values()
+    first = child["tasks"][0]
+    conductor.put_workflow_definition({**child, "tasks": [first, {**first, "taskReferenceName": "more"}]})
+    conductor.put_workflow_definition({**parent, "tasks": parent["tasks"][:1]})
+    answers: dict[str, Answer] = {use["taskReferenceName"]: ("COMPLETED", {}) for use in (first, parent["tasks"][0])}
+    own, above = (hand.finish(execution, {**answers, "more": ("COMPLETED", {})}) for execution in uses[1])
+    assert [task["referenceTaskName"] for task in own["tasks"]] == [first["taskReferenceName"]]
+    below = hand.look(above["tasks"][1]["subWorkflowId"])
+    assert [task["referenceTaskName"] for task in below["tasks"]] == [first["taskReferenceName"], "more"]

@@ -6,9 +6,13 @@ from typing import Any
 
 import pytest
 
-from k1nb.conductor import load
-from k1nb.conductor._task_rules import task_findings
-from tests.conductor.builders import a_task
+from k1nb.conductor import Finding, lint, load
+from tests.conductor.builders import a_task, defined
+
+
+def task_findings(task: dict[str, Any]) -> list[Finding]:
+    """Return what lint finds in one task definition."""
+    return lint(defined(task))
 
 
 def test_a_sound_definition_breaks_no_rule() -> None:
@@ -28,6 +32,7 @@ def test_a_sound_definition_breaks_no_rule() -> None:
         ("R3", {"inputKeys": {"repo": "x"}}, "inputKeys"),
         ("R3", {"outputKeys": [1]}, "outputKeys"),
         ("R3", {"outputKeys": None}, "outputKeys"),
+        ("R3", {"outputKeys": "image"}, "outputKeys"),
         ("R4", {"timeoutPolicy": "GIVE_UP"}, "GIVE_UP"),
         ("R4", {"retryLogic": "RANDOM"}, "RANDOM"),
         ("R7", {"timeoutPolicy": "ALERT_ONLY"}, "ALERT_ONLY"),
@@ -36,6 +41,11 @@ def test_a_sound_definition_breaks_no_rule() -> None:
         ("K1-NUMBER", {"timeoutSeconds": "60"}, "'60'"),
         ("K1-NUMBER", {"retryCount": -1}, "-1"),
         ("K1-NUMBER", {"retryDelaySeconds": True}, "True"),
+        ("K1-NUMBER", {"backoffScaleFactor": 0}, "backoffScaleFactor"),
+        ("K1-KIND", {"inputTemplate": [1]}, "inputTemplate"),
+        ("K1-ADDRESS", {"inputTemplate": {"device_ip": "192.168.1.104"}}, "192.168.1.104"),
+        ("K1-ADDRESS", {"inputTemplate": {"device": ["at 02:4B:31:00:00:02"]}}, "02:4B"),
+        ("K1-DISK", {"inputTemplate": {"folder": "~/firmware"}}, "~/firmware"),
         ("K1-NAME", {"name": "device-health-check"}, "underscores"),
         ("K1-KEY", {"onFailure": "x"}, "onFailure"),
         ("K1-OWNER", {"ownerEmail": None}, "ownerEmail"),

@@ -10,7 +10,7 @@ import pytest
 from k1nb.conductor import Conductor, Execution, ExecutionStatus, load, plan_definitions
 from k1nb.config import Settings
 from k1nb.errors import ConductorUnreachable, ServiceError
-from k1nb.stack._ready import ReadyProbe, conductor_ready
+from k1nb.stack._ready import ReadyProbe, apply_shipped_definitions, conductor_ready
 from tests.stack.conftest import await_true
 
 UNSERVED = "k1nb-unserved"
@@ -91,3 +91,26 @@ def test_no_server_is_not_ready(settings: Settings) -> None:
     assert not conductor_ready(settings)()
     with pytest.raises(ConductorUnreachable):
         ReadyProbe(settings)()
+
+
+def test_drift_is_mended_but_not_under_running_executions(server: Conductor, settings: Settings) -> None:
+    """What somebody changed on the server is put back by `up`; under a running execution it is told of and left."""
+    there = settings.model_copy(update={"conductor_server_url": server.url})
+    shipped = load().workflows["firmware-build-failure-handler", 1]
+    execution = server.start(UNSERVED, {"nonce": "x"})
+    told: list[str] = []
+    try:
+        server.put_workflow_definition({**shipped, "timeoutSeconds": 601})
+        apply_shipped_definitions(there, told.append)
+        assert told == ["applying 1 definitions"]
+        busy = server.start(shipped["name"], {})
+        server.put_workflow_definition({**shipped, "timeoutSeconds": 602})
+        apply_shipped_definitions(there, told.append)
+        assert "left as it is: workflow firmware-build-failure-handler v1: " in told[-1]
+        server.terminate(busy, "the test is over")
+    finally:
+        server.terminate(execution, "the test is over")
+    apply_shipped_definitions(there, told.append)
+    assert told[-1] == "applying 1 definitions"
+    apply_shipped_definitions(there, told.append)
+    assert len(told) == 3
