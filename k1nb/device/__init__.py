@@ -13,7 +13,6 @@ from k1nb.device._answers import (
 from k1nb.device._checks import checks
 from k1nb.device._client import DeviceClient
 from k1nb.device._inventory import Device, Inventory, default_device
-from k1nb.device._limiter import RateLimiter
 from k1nb.device._lock import FlashLock, flash_lock
 from k1nb.device._ota import Transfer, ota_answers, send_image
 from k1nb.device._proof import prove_simulator
@@ -34,7 +33,6 @@ __all__ = [
     "Pattern",
     "Patterns",
     "Performance",
-    "RateLimiter",
     "Readings",
     "Selected",
     "Snapshot",

@@ -13,7 +13,7 @@ def test_the_public_names_are_these() -> None:
     assert device.__all__ == sorted(device.__all__)
     assert set(device.__all__) == {
         *("Device", "Inventory", "default_device"),
-        *("DeviceClient", "RateLimiter", "Health", "Wifi", "Info", "Performance", "Pattern", "Patterns"),
+        *("DeviceClient", "Health", "Wifi", "Info", "Performance", "Pattern", "Patterns"),
         *("CurrentPattern", "Selected", "Readings", "readings"),
         *("Snapshot", "take_snapshot", "restore_snapshot"),
         *("FlashLock", "flash_lock", "Transfer", "send_image", "ota_answers", "prove_simulator"),
