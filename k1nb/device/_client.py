@@ -14,7 +14,18 @@ from pydantic import BaseModel, ValidationError
 
 from k1nb import _http
 from k1nb.device import _facts as facts
-from k1nb.device._answers import CurrentPattern, Health, Info, Patterns, Performance, Selected
+from k1nb.device._answers import (
+    AudioSnapshot,
+    CurrentPattern,
+    FrameMetrics,
+    Health,
+    Info,
+    LatencyProbe,
+    Patterns,
+    Performance,
+    Rmt,
+    Selected,
+)
 from k1nb.device._facts import Range, Route
 from k1nb.device._inventory import Device
 from k1nb.device._limiter import RateLimiter
@@ -71,6 +82,22 @@ class DeviceClient:
     async def performance(self) -> Performance:
         """Return frame times and heap."""
         return self._typed(Performance, facts.PERFORMANCE, await self._ask(facts.PERFORMANCE))
+
+    async def frame_metrics(self) -> FrameMetrics:
+        """Return the last frames, one by one."""
+        return self._typed(FrameMetrics, facts.FRAME_METRICS, await self._ask(facts.FRAME_METRICS))
+
+    async def latency_probe(self) -> LatencyProbe:
+        """Return how long the last audio step took."""
+        return self._typed(LatencyProbe, facts.LATENCY_PROBE, await self._ask(facts.LATENCY_PROBE))
+
+    async def rmt(self) -> Rmt:
+        """Return what the peripheral that drives the LEDs has counted."""
+        return self._typed(Rmt, facts.RMT, await self._ask(facts.RMT))
+
+    async def audio_snapshot(self) -> AudioSnapshot:
+        """Return what the device hears."""
+        return self._typed(AudioSnapshot, facts.AUDIO_SNAPSHOT, await self._ask(facts.AUDIO_SNAPSHOT))
 
     async def patterns(self) -> Patterns:
         """Return the patterns of the running firmware."""

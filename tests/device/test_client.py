@@ -47,6 +47,10 @@ def test_every_typed_answer_is_read(simulator: Running) -> None:
         performance = await client.performance()
         assert len(performance.fps_history) == 16
         assert performance.frame_time_us > performance.render_avg_us > 0
+        frames = (await client.frame_metrics()).frames
+        assert {frame.heap_free for frame in frames} <= {performance.memory_free_kb * 1024}
+        assert (await client.latency_probe()).last_latency_ms > 0
+        assert (await client.rmt()).wait_timeouts == (await client.audio_snapshot()).tempo_confidence == 0
         patterns = await client.patterns()
         current = await client.current_pattern()
         assert patterns.patterns[patterns.current_pattern].id == current.id == "prism"
