@@ -126,7 +126,7 @@ class DeviceWatch:
 
     async def _identified(self, client: DeviceClient, health: Health) -> bool:
         """Find out, where that is due, who answered; count a restart of the device that is meant."""
-        now = Uptime(health.uptime_ms, time.monotonic())
+        now = Uptime(health.uptime_ms, self._answers[Health][0])
         anew = self._uptime is not None and restarted(self._uptime, now)
         if anew or self._info_age() > self._timings.exporter_info:
             self._answers.pop(Info, None)
