@@ -67,6 +67,8 @@ class Service:
     """Tells whether the service does its work; without it, that its TCP endpoints answer counts."""
     once_ready: Callable[[Notify], None] | None = None
     """What the services after it rely on; done at each `up`, so it does nothing where nothing is to do."""
+    early: bool = False
+    """It relies on no other service: it is started before them all, and becomes ready while they do."""
     settle: float = 2.0
     """Seconds it must live for its start to count as one."""
     start_within: float = 20.0
@@ -228,6 +230,7 @@ def _exporter(settings: Settings, _: Notify) -> Service:
         environment={**variables(settings), **_revision(__version__)},
         endpoints=endpoints(settings, EXPORTER),
         ready=metrics_ready(settings),
+        early=True,
         settle=settings.timings.service_start / 10,
         start_within=settings.timings.service_start,
         stop_within=settings.timings.service_stop,

@@ -38,7 +38,7 @@ class Page(dict[str, Metric]):
 
     def total(self, name: str, **labels: str) -> float:
         """Return the sum of the samples with these labels among theirs."""
-        return sum(sample.value for sample in self.samples(name) if labels.items() <= sample.labels.items())
+        return float(sum(sample.value for sample in self.samples(name) if labels.items() <= sample.labels.items()))
 
     def samples(self, name: str) -> list[Any]:
         """Return the samples of a name."""

@@ -255,3 +255,10 @@ def test_folders_are_private(small: SmallStack, listener: Listener) -> None:
     private: list[Path] = [small.settings.home, supervisor.folder, supervisor.logs, supervisor.runtime]
     assert [oct(path.stat().st_mode & 0o077) for path in private] == ["0o0"] * 4
     assert sys.executable in (supervisor.folder / "services" / "one.conf").read_text(encoding="utf-8")
+
+
+def test_what_relies_on_nothing_starts_first(small: SmallStack, listener: Listener) -> None:
+    """It is begun before the services in front of it, and waited for in its place: it costs `up` no time."""
+    said = small.up(listener("one"), listener("two", early=True))
+    assert said[:2] == ["starting two", "starting one"]
+    assert [words.partition(" after")[0] for words in said[2:]] == ["one is ready", "two is ready"]
