@@ -109,7 +109,7 @@ class DeviceWatch:
 
     def _count(self, reason: str) -> None:
         self.errors[self._asking, reason] += 1
-        if self._asking in (HEALTH, INFO):
+        if self._asking == HEALTH:
             self.up = False
 
     async def _look(self) -> None:
@@ -128,17 +128,17 @@ class DeviceWatch:
         """Find out, where that is due, who answered; count a restart of the device that is meant."""
         now = Uptime(health.uptime_ms, self._answers[Health][0])
         anew = self._uptime is not None and restarted(self._uptime, now)
-        if anew or self._info_age() > self._timings.exporter_info:
-            self._answers.pop(Info, None)
+        if anew:
+            self._answers.pop(Info, None)  # it may run something else now
+        if self._info_age() > self._timings.exporter_info:
             info = await self._ask(INFO, client.info)
-            if info is None:
-                return False
-            self.foreign = info.mac.upper() != self.device.mac
-            if self.foreign:
-                self.up, self._uptime = False, None
-                self._answers.clear()
-                return False
-            self.build_id = await asyncio.to_thread(self._accepted) if info.stamp is None else info.stamp
+            if info is not None:
+                self.foreign = info.mac.upper() != self.device.mac
+                self.build_id = await asyncio.to_thread(self._accepted) if info.stamp is None else info.stamp
+        if self.foreign:
+            self.up, self._uptime = False, None
+            self._answers.clear()
+            return False
         self.reboots += anew
         self._uptime = now
         return True

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import httpx
 import pytest
 
 from k1nb.config import Settings
-from k1nb.device import Device, Inventory
+from k1nb.device import Device, Health, Inventory, Performance
 from k1nb.errors import DeviceNonsense, DeviceRefused, DeviceUnreachable, K1Error, StorageError
-from k1nb.exporter._watch import REASONS, DeviceWatch, reason_of
+from k1nb.exporter._watch import HEALTH, REASONS, ROUTES, DeviceWatch, reason_of
 from k1nb.firmware import Grade, Ledger
 from tests.conftest import FreePort
+from tests.device._witness import http, witness
 from tests.exporter.conftest import add_device, simulating
 
 
@@ -70,3 +72,18 @@ def test_without_a_stamp_the_ledger_says_what_runs(settings: Settings, bench: De
         asyncio.run(watch.look())
     assert (watch.up, watch.build_id) == (True, "artifact:0123456789ab")
     assert not watch.errors
+
+
+def test_a_device_that_will_not_say_who_it_is_is_up_all_the_same(settings: Settings) -> None:
+    """Its health was answered: what it does not answer is counted, route by route, and left out."""
+    wifi = {"ssid": "x", "rssi": -40, "ip": "192.0.2.7"}
+    figures = {"uptime_ms": 7000, "fps": 90, "cpu_percent": 1, "memory_free_kb": 100, "memory_total_kb": 200}
+    health = {"status": "ok", **figures, "connected": True, "wifi": wifi}
+    with witness() as watched:
+        watched.first, watched.answer = [http(json.dumps(health).encode())], http(b"{}", "404 Not Found")
+        watch = DeviceWatch(settings, watched.device())
+        asyncio.run(watch.look())
+    assert (watch.up, watch.foreign, watch.info) == (True, False, None)
+    assert watch.errors == dict.fromkeys([(route, "http_error") for route in ROUTES if route != HEALTH], 1)
+    assert watch.fresh(Health) is not None
+    assert watch.fresh(Performance) is None
