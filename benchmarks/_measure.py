@@ -48,7 +48,11 @@ class Row:
 def home() -> Iterator[Settings]:
     """Yield the settings of a scratch home with ports of its own, and end its stack; the cache is shared."""
     with TemporaryDirectory(prefix="k1nb-bench-") as folder:
-        lines = (f'conductor_server_url = "http://127.0.0.1:{free_port()}/api"', f"metrics_port = {free_port()}")
+        lines = (
+            f'conductor_server_url = "http://127.0.0.1:{free_port()}/api"',
+            f"metrics_port = {free_port()}",
+            f"exporter_port = {free_port()}",
+        )
         write_text(Path(folder) / "k1nb.toml", "\n".join(lines) + "\n")
         before = os.environ.get(f"{PREFIX}HOME")
         os.environ[f"{PREFIX}HOME"] = folder

@@ -81,6 +81,8 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", validation_alias=_guide("log_level"))
     metrics_port: int = Field(9091, ge=1, le=65535, validation_alias=_guide("metrics_port"))
     """Port on which the worker host serves its metrics."""
+    exporter_port: int = Field(9108, ge=1, le=65535)
+    """Port on which the exporter serves the metrics of devices and Conductor, on the loopback."""
     github_webhook_secret: SecretStr | None = Field(None, validation_alias=_guide("github_webhook_secret"))
     owner_email: str = Field("dev@k1.reinvented", min_length=1)
     """Written into executions that people start."""

@@ -66,6 +66,18 @@ class Timings:
     """How long a simulated device refuses connections after an OTA."""
     simulator_patience: float = 1.0
     """How long a simulated device waits for data before it repeats its last count."""
+    exporter_look: float = 10.0
+    """Between the beginnings of two looks of the exporter at one device; the device's documentation allows 5."""
+    exporter_deadline: float = 9.0
+    """The longest look at one device."""
+    exporter_info: float = 60.0
+    """Between two questions to a device for who it is; a restart is followed by one at once."""
+    exporter_inventory: float = 5.0
+    """Between two readings of the inventory by the exporter."""
+    exporter_conductor: float = 15.0
+    """Between two looks of the exporter at Conductor."""
+    exporter_stale: float = 35.0
+    """After which an answer is no longer exported: two more looks have failed by then."""
     cell: float = 3600.0
     """Longest run of one notebook cell under `k1nb run`; a delivery with all its retries is one cell."""
 

@@ -79,6 +79,7 @@ def make_home(home: Path, free_port: FreePort, **values: object) -> Path:
     lines = {
         "conductor_server_url": f"http://127.0.0.1:{free_port()}/api",
         "metrics_port": free_port(),
+        "exporter_port": free_port(),
         **values,
     }
     text = "".join(

@@ -44,6 +44,7 @@ from tests.refusals import Done, Words, assert_refused, assert_tells, files, ful
         ("METRICS_PORT", "x", "integer"),
         ("METRICS_PORT", "0", "1"),
         ("METRICS_PORT", "70000", "65535"),
+        ("K1NB_EXPORTER_PORT", "9108.5", "integer"),
         ("LOG_LEVEL", "loud", "debug"),
         ("CONDUCTOR_SERVER_URL", "ftp://127.0.0.1/api", "http"),
         ("CONDUCTOR_SERVER_URL", "127.0.0.1:8080", "http"),

@@ -39,7 +39,7 @@ def stamp_shown(settings: Settings) -> str | None:
     """Ask the device what it runs."""
 
     async def ask() -> str | None:
-        async with DeviceClient(Inventory(settings.paths).get(BENCH), settings.timings) as client:
+        async with DeviceClient(Inventory(settings.paths).get(BENCH), settings.paths, settings.timings) as client:
             return (await client.info()).stamp
 
     return run(ask)

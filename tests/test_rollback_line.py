@@ -124,7 +124,7 @@ def test_an_operator_goes_back_by_conductor(line: Settings, good: Delivered, bet
     assert better[1].outcome is Outcome.succeeded
 
     async def select() -> None:
-        async with DeviceClient(bench(line), line.timings) as client:
+        async with DeviceClient(bench(line), line.paths, line.timings) as client:
             await client.set_params({"speed": 0.75})
 
     run(select)

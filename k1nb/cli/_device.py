@@ -90,7 +90,7 @@ def info(name: Name, json: Json = False) -> None:
     device = Inventory(settings.paths).get(name)
 
     async def ask() -> Readings:
-        async with DeviceClient(device, settings.timings) as client:
+        async with DeviceClient(device, settings.paths, settings.timings) as client:
             return await readings(client)
 
     seen = run(ask)

@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
     from k1nb.stack import ServiceStatus
 
-Services = Annotated[list[str] | None, typer.Argument(metavar="[SERVICE]...", help="conductor, workers, simulator")]
+Services = Annotated[
+    list[str] | None, typer.Argument(metavar="[SERVICE]...", help="conductor, simulator, exporter, workers")
+]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the root."""
-    for command in (up, down, status, logs, workers):
+    for command in (up, down, status, logs, workers, exporter):
         app.command()(command)
 
 
@@ -51,7 +53,7 @@ def status(json: Json = False) -> None:
 
 
 def logs(
-    service: Annotated[str, typer.Argument(help="conductor, workers, simulator, or supervisord")],
+    service: Annotated[str, typer.Argument(help="conductor, simulator, exporter, workers, or supervisord")],
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many of the last lines.")] = 50,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come.")] = False,
 ) -> None:
@@ -71,6 +73,16 @@ def workers() -> None:
     from k1nb.workers import serve
 
     sys.exit(asyncio.run(serve(_output.service_settings("workers"))))
+
+
+def exporter() -> None:
+    """Serve the metrics of devices and Conductor in the foreground, on the loopback, until SIGTERM or Ctrl-C.
+
+    /metrics is for Prometheus, /health tells whether the exporter does its own work. The port is K1NB_EXPORTER_PORT.
+    """
+    from k1nb.exporter import serve
+
+    sys.exit(asyncio.run(serve(_output.service_settings("exporter"))))
 
 
 def _report(found: Sequence[ServiceStatus], *, json: bool) -> None:

@@ -108,7 +108,7 @@ async def try_readings(settings: Settings, device: Device) -> Readings | None:
 async def _ask(settings: Settings, device: Device) -> Readings | DeviceError:
     """Return the device's readings, or why there are none."""
     try:
-        async with DeviceClient(device, settings.timings) as client:
+        async with DeviceClient(device, settings.paths, settings.timings) as client:
             return await readings(client)
     except DeviceError as error:
         return error
@@ -119,7 +119,7 @@ async def take_look(settings: Settings, device: Device, execution_id: str) -> Lo
     file = _look_file(settings, execution_id)
     if file.exists():
         return read_look(settings, execution_id)
-    async with DeviceClient(device, settings.timings) as client:
+    async with DeviceClient(device, settings.paths, settings.timings) as client:
         look = Look(await take_snapshot(client), await readings(client))
     content = {
         "snapshot": look.snapshot.as_dict(),
@@ -143,7 +143,7 @@ def read_look(settings: Settings, execution_id: str) -> Look:
 async def restore_look(settings: Settings, device: Device, execution_id: str) -> list[str]:
     """Put the kept look back onto the device and return what differs after reading it back."""
     look = read_look(settings, execution_id)
-    async with DeviceClient(device, settings.timings) as client:
+    async with DeviceClient(device, settings.paths, settings.timings) as client:
         return await restore_snapshot(client, look.snapshot)
 
 

@@ -79,6 +79,42 @@ class Performance(_Answer):
     fps_history: tuple[float, ...]
 
 
+class Frame(_Answer):
+    """One of the last 64 frames."""
+
+    render_us: float
+    heap_free: int
+    """Bytes."""
+
+
+class FrameMetrics(_Answer):
+    """GET /api/frame-metrics; the device takes 16 KB of heap for it, for a moment."""
+
+    frames: tuple[Frame, ...]
+    """At most 64, oldest first."""
+
+
+class LatencyProbe(_Answer):
+    """GET /api/latency/probe."""
+
+    last_latency_ms: float
+    """How long the last audio step took: not the time from microphone to light."""
+
+
+class Rmt(_Answer):
+    """GET /api/rmt."""
+
+    wait_timeouts: int = Field(ge=0)
+    """Since boot, or since POST /api/rmt/reset."""
+
+
+class AudioSnapshot(_Answer):
+    """GET /api/audio/snapshot."""
+
+    tempo_confidence: float
+    """From 0 to 1."""
+
+
 class Pattern(_Answer):
     """One pattern of the firmware's registry; indexes change between versions, ids are to be stored."""
 

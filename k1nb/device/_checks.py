@@ -26,7 +26,7 @@ _ASPECTS = ("is the one in the inventory", "health status", "free heap", "uptime
 async def checks(device: Device, settings: Settings) -> list[Check]:
     """Look at a device and answer: does it answer, is it the right one, how are health, heap, uptime and frame rate."""
     try:
-        async with DeviceClient(device, settings.timings) as client:
+        async with DeviceClient(device, settings.paths, settings.timings) as client:
             first = await readings(client)
             again = (await client.health()).uptime_ms / 1000
     except DeviceError as error:

@@ -14,11 +14,23 @@ from pydantic import BaseModel, ValidationError
 
 from k1nb import _http
 from k1nb.device import _facts as facts
-from k1nb.device._answers import CurrentPattern, Health, Info, Patterns, Performance, Selected
+from k1nb.device._answers import (
+    AudioSnapshot,
+    CurrentPattern,
+    FrameMetrics,
+    Health,
+    Info,
+    LatencyProbe,
+    Patterns,
+    Performance,
+    Rmt,
+    Selected,
+)
 from k1nb.device._facts import Range, Route
 from k1nb.device._inventory import Device
 from k1nb.device._limiter import RateLimiter
 from k1nb.errors import DeviceNonsense, DeviceRefused, DeviceUnreachable, UsageError
+from k1nb.paths import Paths
 from k1nb.timings import Timings
 
 A = TypeVar("A", bound=BaseModel)
@@ -34,14 +46,14 @@ class DeviceClient:
     """Asks one device; an async context manager.
 
     Each call waits for the route's rate window, is tried up to three times on 429 and on a lost connection, and
-    raises DeviceUnreachable, DeviceRefused (with the device's words) or DeviceNonsense. Clients of one device
-    in one process share a `limiter`.
+    raises DeviceUnreachable, DeviceRefused (with the device's words) or DeviceNonsense; StorageError where the
+    windows, which all clients of this home share, cannot be kept under `paths`.
     """
 
-    def __init__(self, device: Device, timings: Timings, *, limiter: RateLimiter | None = None) -> None:
+    def __init__(self, device: Device, paths: Paths, timings: Timings) -> None:
         self.device = device
         self._timings = timings
-        self._limiter = limiter or RateLimiter()
+        self._limiter = RateLimiter(paths, device)
         self._http = httpx.AsyncClient(
             # the device closes every connection
             **_http.options(timings.device_request, device.base_url),
@@ -70,6 +82,22 @@ class DeviceClient:
     async def performance(self) -> Performance:
         """Return frame times and heap."""
         return self._typed(Performance, facts.PERFORMANCE, await self._ask(facts.PERFORMANCE))
+
+    async def frame_metrics(self) -> FrameMetrics:
+        """Return the last frames, one by one."""
+        return self._typed(FrameMetrics, facts.FRAME_METRICS, await self._ask(facts.FRAME_METRICS))
+
+    async def latency_probe(self) -> LatencyProbe:
+        """Return how long the last audio step took."""
+        return self._typed(LatencyProbe, facts.LATENCY_PROBE, await self._ask(facts.LATENCY_PROBE))
+
+    async def rmt(self) -> Rmt:
+        """Return what the peripheral that drives the LEDs has counted."""
+        return self._typed(Rmt, facts.RMT, await self._ask(facts.RMT))
+
+    async def audio_snapshot(self) -> AudioSnapshot:
+        """Return what the device hears."""
+        return self._typed(AudioSnapshot, facts.AUDIO_SNAPSHOT, await self._ask(facts.AUDIO_SNAPSHOT))
 
     async def patterns(self) -> Patterns:
         """Return the patterns of the running firmware."""
@@ -134,21 +162,28 @@ class DeviceClient:
         pause = self._timings.device_retry
         for left in reversed(range(TRIES)):
             try:
-                async with self._limiter.turn(route):
-                    response = await self._once(route, body)
+                response = await self._in_turn(route, body)
             except (httpx.TransportError, TimeoutError) as error:
                 if not left:
                     raise self._unreachable(route, error) from error
-                if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-                    # What never reached the device opened no window.
-                    self._limiter.free_in(route, 0.0)
                 await asyncio.sleep(pause)
                 pause *= 2
                 continue
             if response.status_code != 429 or not left:
                 return self._object(route, response)
-            self._limiter.free_in(route, _seconds_left(response, route))
         raise AssertionError("unreachable: the last try returns or raises")
+
+    async def _in_turn(self, route: Route, body: Mapping[str, Any] | None) -> httpx.Response:
+        """Call a route once, in its turn, and say when the next call may come."""
+        async with self._limiter.turn(route) as turn:
+            try:
+                response = await self._once(route, body)
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                turn.free_in(0.0)  # what never reached the device opened no window
+                raise
+            if response.status_code == 429:
+                turn.free_in(_seconds_left(response, route))
+            return response
 
     async def _once(self, route: Route, body: Mapping[str, Any] | None) -> httpx.Response:
         content = None if body is None else json.dumps(body, separators=(",", ":")).encode()

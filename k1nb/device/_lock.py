@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
 import time
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -11,10 +14,14 @@ from filelock import FileLock, Timeout
 
 from k1nb.device._inventory import Device
 from k1nb.errors import DeviceBusy
-from k1nb.paths import Paths, private
+from k1nb.paths import Paths, private, unwritable
 from k1nb.timings import Timings
 
 _POLL = 0.05
+
+
+def _file(paths: Paths, device: Device) -> Path:
+    return paths.devices / f"{device.mac.replace(':', '')}.lock"
 
 
 class FlashLock:
@@ -26,9 +33,9 @@ class FlashLock:
     def __init__(self, paths: Paths, device: Device, timings: Timings) -> None:
         self._device = device
         self._patience = timings.device_lock
-        file = private(paths.devices) / f"{device.mac.replace(':', '')}.lock"
+        private(paths.devices)
         # The holder may be released from another thread than it was taken in: a notebook's portal, for one.
-        self._lock = FileLock(file, thread_local=False)
+        self._lock = FileLock(_file(paths, device), thread_local=False)
 
     def __enter__(self) -> Self:
         """Wait for the lock, and hold it."""
@@ -68,6 +75,25 @@ class FlashLock:
             f"another operation holds device {self._device.label}",
             hint="wait until it ends: `k1nb executions list` shows what runs; never kill a worker during an OTA",
         )
+
+
+def is_held(paths: Paths, device: Device) -> bool:
+    """Tell whether a process of this host holds the device's lock now, which is so while it is flashed."""
+    try:
+        file = os.open(_file(paths, device), os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise unwritable(_file(paths, device), error) from error
+    try:
+        # Shared, and given back at once: whoever wants the lock at this very moment looks again.
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(file)
 
 
 def flash_lock(paths: Paths, device: Device, timings: Timings) -> FlashLock:

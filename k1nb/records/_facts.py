@@ -112,7 +112,7 @@ async def _readings(settings: Settings, device: Device) -> Readings | None:
     from k1nb.device import DeviceClient, readings
 
     try:
-        async with DeviceClient(device, settings.timings) as client:
+        async with DeviceClient(device, settings.paths, settings.timings) as client:
             return await readings(client)
     except DeviceError:
         return None

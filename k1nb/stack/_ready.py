@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from k1nb._http import options
 from k1nb.config import Settings
 from k1nb.errors import ConductorError, ServiceError
 from k1nb.stack._jar import Notify
@@ -50,6 +51,23 @@ def apply_shipped_definitions(settings: Settings, notify: Notify) -> None:
         notify(f"applying {len(plan.steps)} definitions")
         with Conductor.from_settings(settings) as conductor:
             apply_definitions(conductor, facts.definitions, plan)
+
+
+def metrics_ready(settings: Settings) -> Callable[[], bool]:
+    """Return a function that tells whether the exporter answers a scrape."""
+
+    def ready() -> bool:
+        import httpx
+
+        url = f"http://127.0.0.1:{settings.exporter_port}"
+        try:
+            with httpx.Client(**options(settings.timings.device_request, url)) as client:
+                response = client.get("/metrics")
+        except httpx.TransportError:  # while it starts
+            return False
+        return response.is_success and "k1_exporter_inventory_readable" in response.text
+
+    return ready
 
 
 class ReadyProbe:

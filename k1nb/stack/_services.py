@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from k1nb.device import Device
     from k1nb.stack._boot import Training
 
-CONDUCTOR, SIMULATOR, WORKERS = "conductor", "simulator", "workers"
-SERVICES = (CONDUCTOR, SIMULATOR, WORKERS)
+CONDUCTOR, SIMULATOR, EXPORTER, WORKERS = "conductor", "simulator", "exporter", "workers"
+SERVICES = (CONDUCTOR, SIMULATOR, EXPORTER, WORKERS)
 """In the order they are started; stopped the other way round, so that no worker loses what it works with."""
 
 HOST = "127.0.0.1"
@@ -67,6 +67,8 @@ class Service:
     """Tells whether the service does its work; without it, that its TCP endpoints answer counts."""
     once_ready: Callable[[Notify], None] | None = None
     """What the services after it rely on; done at each `up`, so it does nothing where nothing is to do."""
+    early: bool = False
+    """It relies on no other service: it is started before them all, and becomes ready while they do."""
     settle: float = 2.0
     """Seconds it must live for its start to count as one."""
     start_within: float = 20.0
@@ -79,7 +81,7 @@ def describe(settings: Settings, name: str, notify: Notify) -> Service:
 
     Raises PrerequisiteError or DownloadError where that cannot be had, UsageError where it makes no sense.
     """
-    describers = {CONDUCTOR: _conductor, SIMULATOR: _simulator, WORKERS: _workers}
+    describers = {CONDUCTOR: _conductor, SIMULATOR: _simulator, EXPORTER: _exporter, WORKERS: _workers}
     return describers[name](settings, notify)
 
 
@@ -110,6 +112,8 @@ def endpoints(settings: Settings, name: str) -> tuple[Endpoint, ...]:
     """Return what the service listens on."""
     if name == CONDUCTOR:
         return (Endpoint(HOST, settings.conductor_port, "set CONDUCTOR_SERVER_URL to another port"),)
+    if name == EXPORTER:
+        return (Endpoint(HOST, settings.exporter_port, "set K1NB_EXPORTER_PORT to another port"),)
     if name == WORKERS:
         return ()
     remedy = "give the simulated device other ports"
@@ -122,6 +126,8 @@ def address(settings: Settings, name: str) -> str:
     """Return the URLs under which the service is reached, separated by blanks."""
     if name == CONDUCTOR:
         return settings.conductor_server_url
+    if name == EXPORTER:
+        return f"http://{HOST}:{settings.exporter_port}/metrics"
     return " ".join(f"http://{end}" for end in endpoints(settings, name) if end.kind == "tcp")
 
 
@@ -208,6 +214,23 @@ def _simulator(settings: Settings, _: Notify) -> Service:
         folder=private(settings.paths.stack / SIMULATOR),
         environment={**variables(settings), **_revision(json.dumps([__version__, facts]))},
         endpoints=endpoints(settings, SIMULATOR),
+        settle=settings.timings.service_start / 10,
+        start_within=settings.timings.service_start,
+        stop_within=settings.timings.service_stop,
+    )
+
+
+def _exporter(settings: Settings, _: Notify) -> Service:
+    from k1nb.stack._ready import metrics_ready
+
+    return Service(
+        name=EXPORTER,
+        command=(sys.executable, "-m", "k1nb", "exporter"),
+        folder=private(settings.paths.stack / EXPORTER),
+        environment={**variables(settings), **_revision(__version__)},
+        endpoints=endpoints(settings, EXPORTER),
+        ready=metrics_ready(settings),
+        early=True,
         settle=settings.timings.service_start / 10,
         start_within=settings.timings.service_start,
         stop_within=settings.timings.service_stop,

@@ -38,14 +38,16 @@ def up(settings: Settings, services: Sequence[str] = (), on_progress: Notify | N
 
 
 def bring_up(settings: Settings, services: Sequence[Service], notify: Notify, *, everything: bool = False) -> None:
-    """Start these services in this order, each ready before the next."""
+    """Start these services in this order, each ready before the next; those that rely on none are begun at once."""
     supervisor = Supervisor(settings.paths, settings.timings)
     memory = Memory.read(settings)
     _supervise(settings, supervisor, memory, notify)
     if everything:
         _drop_unwanted(settings, supervisor, notify)
+    early = {s.name: _launch(supervisor, memory, s, notify) for s in services if s.early}
     for service in services:
-        _start(settings, supervisor, memory, service, notify)
+        began = early[service.name] if service.early else _launch(supervisor, memory, service, notify)
+        _get_ready(settings, supervisor, memory, service, began, notify)
         if service.once_ready:
             service.once_ready(notify)
 
@@ -148,8 +150,8 @@ def _drop_unwanted(settings: Settings, supervisor: Supervisor, notify: Notify) -
             supervisor.forget(name)
 
 
-def _start(settings: Settings, supervisor: Supervisor, memory: Memory, service: Service, notify: Notify) -> None:
-    """Have the service running as described, and ready."""
+def _launch(supervisor: Supervisor, memory: Memory, service: Service, notify: Notify) -> float | None:
+    """Have the service running as described; return when its start began, None where it ran already."""
     began = time.monotonic()
     how = supervisor.prepare(service)
     state = supervisor.process(service.name).state if how != "new" else "STOPPED"
@@ -166,12 +168,24 @@ def _start(settings: Settings, supervisor: Supervisor, memory: Memory, service: 
         notify(f"starting {service.name}")
         supervisor.start(service.name)
     memory.started(service.name)
+    return None if runs else began
+
+
+def _get_ready(
+    settings: Settings,
+    supervisor: Supervisor,
+    memory: Memory,
+    service: Service,
+    began: float | None,
+    notify: Notify,
+) -> None:
+    """Wait until the service is ready."""
     try:
         _await_ready(settings, supervisor, service)
     except ServiceError as error:
         memory.failed(service.name, error.message)
         raise
-    notify(f"{service.name} is ready" + ("" if runs else f" after {time.monotonic() - began:.1f} s"))
+    notify(f"{service.name} is ready" + ("" if began is None else f" after {time.monotonic() - began:.1f} s"))
 
 
 def _await_ready(settings: Settings, supervisor: Supervisor, service: Service) -> None:

@@ -161,7 +161,7 @@ def test_a_rollback_without_conductor_is_done_once(tmp_path: Path, free_port: Fr
     with bench(settings, free_port) as simulation:
 
         async def set_look() -> None:
-            async with DeviceClient(simulation.device, settings.timings) as client:
+            async with DeviceClient(simulation.device, settings.paths, settings.timings) as client:
                 await client.select("tide")
                 await client.set_params({"speed": 0.75})
 

@@ -7,13 +7,16 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
-from k1nb.device import Device, DeviceClient, RateLimiter
+from k1nb.device import Device, DeviceClient
 from k1nb.device._client import MAX_ANSWER
 from k1nb.errors import DeviceNonsense, DeviceRefused, DeviceUnreachable, UsageError
+from k1nb.paths import Paths
 from tests.device._witness import http, witness
 from tests.device.conftest import QUICK, Running
 
@@ -26,11 +29,12 @@ Ask = Callable[[DeviceClient], Awaitable[Any]]
 def ask(device: Device, question: Ask) -> Any:
     """Ask one device one thing."""
 
-    async def asked() -> Any:
-        async with DeviceClient(device, HASTY) as client:
+    async def asked(paths: Paths) -> Any:
+        async with DeviceClient(device, paths, HASTY) as client:
             return await question(client)
 
-    return asyncio.run(asked())
+    with TemporaryDirectory() as home:  # and windows of its own, where no call was made yet
+        return asyncio.run(asked(Paths(Path(home), Path(home), Path(home))))
 
 
 def test_every_typed_answer_is_read(simulator: Running) -> None:
@@ -43,6 +47,10 @@ def test_every_typed_answer_is_read(simulator: Running) -> None:
         performance = await client.performance()
         assert len(performance.fps_history) == 16
         assert performance.frame_time_us > performance.render_avg_us > 0
+        frames = (await client.frame_metrics()).frames
+        assert {frame.heap_free for frame in frames} <= {performance.memory_free_kb * 1024}
+        assert (await client.latency_probe()).last_latency_ms > 0
+        assert (await client.rmt()).wait_timeouts == (await client.audio_snapshot()).tempo_confidence == 0
         patterns = await client.patterns()
         current = await client.current_pattern()
         assert patterns.patterns[patterns.current_pattern].id == current.id == "prism"
@@ -78,14 +86,13 @@ def test_one_client_never_runs_into_a_window(simulator: Running) -> None:
     assert simulator.state()["refused_429"] == 0
 
 
-def test_clients_of_one_process_may_share_their_windows(simulator: Running) -> None:
-    """Two clients with one limiter are as careful as one."""
+def test_clients_of_one_home_share_their_windows(simulator: Running) -> None:
+    """Two clients are as careful as one."""
 
     async def both() -> None:
-        limiter = RateLimiter()
         async with (
-            DeviceClient(simulator.device, QUICK, limiter=limiter) as first,
-            DeviceClient(simulator.device, QUICK, limiter=limiter) as second,
+            DeviceClient(simulator.device, simulator.paths, QUICK) as first,
+            DeviceClient(simulator.device, simulator.paths, QUICK) as second,
         ):
             await asyncio.gather(first.health(), second.health(), first.health())
 

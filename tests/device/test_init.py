@@ -13,10 +13,11 @@ def test_the_public_names_are_these() -> None:
     assert device.__all__ == sorted(device.__all__)
     assert set(device.__all__) == {
         *("Device", "Inventory", "default_device"),
-        *("DeviceClient", "RateLimiter", "Health", "Wifi", "Info", "Performance", "Pattern", "Patterns"),
-        *("CurrentPattern", "Selected", "Readings", "readings"),
+        *("DeviceClient", "Health", "Wifi", "Info", "Performance", "Pattern", "Patterns"),
+        *("CurrentPattern", "Selected", "Readings", "readings", "Uptime", "restarted"),
+        *("AudioSnapshot", "Frame", "FrameMetrics", "LatencyProbe", "Rmt"),
         *("Snapshot", "take_snapshot", "restore_snapshot"),
-        *("FlashLock", "flash_lock", "Transfer", "send_image", "ota_answers", "prove_simulator"),
+        *("FlashLock", "flash_lock", "is_held", "Transfer", "send_image", "ota_answers", "prove_simulator"),
         *("simulate", "Fault", "Faults", "parse_faults", "checks"),
     }
     assert all(hasattr(device, name) for name in device.__all__)

@@ -10,7 +10,7 @@ from multiprocessing.synchronize import Event
 
 import pytest
 
-from k1nb.device import Device, flash_lock
+from k1nb.device import Device, flash_lock, is_held
 from k1nb.errors import DeviceBusy
 from k1nb.paths import Paths
 from tests.device.conftest import QUICK
@@ -95,3 +95,13 @@ def test_the_lock_falls_with_the_process_that_holds_it(demo: Device, paths: Path
         process.join(10)
     with flash_lock(paths, demo, QUICK):
         pass
+
+
+def test_it_can_be_seen_that_a_device_is_held(demo: Device, paths: Paths) -> None:
+    """Looking whether the lock is held takes nothing from anybody, and makes no file."""
+    assert not is_held(paths, demo)
+    assert not paths.devices.exists()
+    with flash_lock(paths, demo, SOON):
+        assert is_held(paths, demo)
+        assert not is_held(paths, replace(demo, mac="02:4B:31:00:00:77"))
+    assert not is_held(paths, demo)

@@ -18,7 +18,7 @@ def look(simulator: Running) -> Readings:
     """Take the simulator's readings."""
 
     async def taken() -> Readings:
-        async with DeviceClient(simulator.device, QUICK) as client:
+        async with DeviceClient(simulator.device, simulator.paths, QUICK) as client:
             return await readings(client)
 
     return asyncio.run(taken())

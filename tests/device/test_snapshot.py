@@ -15,6 +15,7 @@ from k1nb.device import DeviceClient, Snapshot, restore_snapshot, take_snapshot
 from k1nb.device._facts import PARAMETERS
 from k1nb.device._snapshot import differences
 from k1nb.errors import DeviceNonsense, DeviceUnreachable
+from k1nb.paths import Paths
 from tests.device import _images
 from tests.device._witness import http, witness
 from tests.device.conftest import QUICK, Running
@@ -34,7 +35,7 @@ def with_client(simulator: Running, work: Callable[[DeviceClient], Awaitable[Any
     """Do something with a client of the simulator."""
 
     async def done() -> Any:
-        async with DeviceClient(simulator.device, QUICK) as client:
+        async with DeviceClient(simulator.device, simulator.paths, QUICK) as client:
             return await work(client)
 
     return asyncio.run(done())
@@ -107,11 +108,11 @@ def test_differences_are_told_one_by_one(changes: dict[str, Any], found: list[st
     assert differences(LOOK, replace(LOOK, **changes)) == found
 
 
-def test_an_answer_without_the_parameters_is_no_snapshot() -> None:
+def test_an_answer_without_the_parameters_is_no_snapshot(paths: Paths) -> None:
     """A device that leaves a parameter out is DeviceNonsense; no default is made up."""
 
     async def taken() -> None:
-        async with DeviceClient(watched.device(), QUICK) as client:
+        async with DeviceClient(watched.device(), paths, QUICK) as client:
             await take_snapshot(client)
 
     with witness() as watched:

@@ -101,10 +101,11 @@ def _settings(home: Path) -> Settings:
     os.environ[f"{PREFIX}HOME"] = str(home)
     if (home / "k1nb.toml").exists():
         return load()
-    conductor, http, ota, metrics = _free_ports(4)
+    conductor, http, ota, metrics, exporter = _free_ports(5)
     lines = (
         f'conductor_server_url = "http://127.0.0.1:{conductor}/api"',
         f"metrics_port = {metrics}",
+        f"exporter_port = {exporter}",
         f"timings_scale = {SCALE}",
         "server_heap_mb = 512",
     )

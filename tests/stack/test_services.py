@@ -38,7 +38,7 @@ def with_bench(settings: Settings) -> Settings:
 def test_a_simulator_is_configured_where_a_device_is_simulated(settings: Settings) -> None:
     """A real device alone needs no simulator."""
     Inventory(settings.paths).add(REAL)
-    assert configured(settings) == ("conductor", "workers")
+    assert configured(settings) == ("conductor", "exporter", "workers")
     Inventory(settings.paths).add(BENCH)
     assert configured(settings) == SERVICES
 
@@ -119,6 +119,6 @@ def test_a_stop_leaves_workers_their_drain(settings: Settings) -> None:
 
 def test_no_service_is_given_a_secret_in_writing(settings: Settings) -> None:
     """Secrets are inherited, never described."""
-    for name in ("conductor", "workers"):
+    for name in ("conductor", "exporter", "workers"):
         environment = describe(settings, name, silent).environment
         assert not [key for key, value in environment.items() if value and "SECRET" in key]

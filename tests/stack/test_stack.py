@@ -213,7 +213,7 @@ def test_services_belong_to_no_run(small: SmallStack, listener: Listener, monkey
 
 def test_an_unknown_service_is_refused(settings: Settings) -> None:
     """A wrong name lists the right ones."""
-    with pytest.raises(UnknownName, match="conductor, simulator, workers"):
+    with pytest.raises(UnknownName, match="conductor, simulator, exporter, workers"):
         stack.up(settings, ["grafana"])
     with pytest.raises(UnknownName):
         stack.down(settings, ["grafana"])
@@ -244,8 +244,8 @@ def test_two_at_once_wait_for_each_other(settings: Settings) -> None:
 
 def test_the_order_of_stopping_lets_workers_finish_first() -> None:
     """Workers stop before what they work with: simulated devices, then the server."""
-    order = sorted(["conductor", "simulator", "workers", "other"], key=_stack._stop_order)
-    assert order == ["workers", "simulator", "conductor", "other"]
+    order = sorted(["conductor", "exporter", "simulator", "workers", "other"], key=_stack._stop_order)
+    assert order == ["workers", "exporter", "simulator", "conductor", "other"]
 
 
 def test_folders_are_private(small: SmallStack, listener: Listener) -> None:
@@ -255,3 +255,10 @@ def test_folders_are_private(small: SmallStack, listener: Listener) -> None:
     private: list[Path] = [small.settings.home, supervisor.folder, supervisor.logs, supervisor.runtime]
     assert [oct(path.stat().st_mode & 0o077) for path in private] == ["0o0"] * 4
     assert sys.executable in (supervisor.folder / "services" / "one.conf").read_text(encoding="utf-8")
+
+
+def test_what_relies_on_nothing_starts_first(small: SmallStack, listener: Listener) -> None:
+    """It is begun before the services in front of it, and waited for in its place: it costs `up` no time."""
+    said = small.up(listener("one"), listener("two", early=True))
+    assert said[:2] == ["starting two", "starting one"]
+    assert [words.partition(" after")[0] for words in said[2:]] == ["one is ready", "two is ready"]

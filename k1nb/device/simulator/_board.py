@@ -64,9 +64,9 @@ class Board:
         self._accepted[route] = now
         return 0
 
-    def alive(self, value: float, spread: float = 0.004) -> float:
+    def alive(self, value: float, spread: float = 0.004, ms_ago: float = 0.0) -> float:
         """Return a figure as it moves on a running device: within `spread` of what the image says."""
-        return stored_float(value * (1 + spread * math.sin(self.uptime_ms / 1700)))
+        return stored_float(value * (1 + spread * math.sin((self.uptime_ms - ms_ago) / 1700)))
 
 
 def stored(allowed: Range, value: object) -> float | int | bool:

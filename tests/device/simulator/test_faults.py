@@ -73,7 +73,7 @@ def ask(simulation: Running, what: str, timings: Timings = QUICK) -> Any:
     """Ask by the product's own client."""
 
     async def asked() -> Any:
-        async with DeviceClient(simulation.device, timings) as client:
+        async with DeviceClient(simulation.device, simulation.paths, timings) as client:
             return await getattr(client, what)()
 
     return asyncio.run(asked())

@@ -23,6 +23,10 @@ DOCUMENTED = {
     "GET /api/device-performance": 500,
     "GET /metrics": 200,
     "GET /api/metrics": 200,
+    "GET /api/frame-metrics": 500,
+    "GET /api/latency/probe": 200,
+    "GET /api/rmt": 200,
+    "GET /api/audio/snapshot": 300,
     "GET /api/patterns": 1000,
     "GET /api/pattern/current": 200,
     "POST /api/select": 200,
@@ -45,6 +49,15 @@ SHAPES: dict[str, set[str]] = {
         *("fps", "frame_time_us", "render_avg_us", "quantize_avg_us", "rmt_wait_avg_us", "rmt_tx_avg_us"),
         *("cpu_percent", "memory_percent", "memory_free_kb", "memory_total_kb", "beat_queue_depth"),
         *("beat_queue_capacity", "beat_overflows_total", "fps_history"),
+    },
+    "/api/frame-metrics": {
+        *("frame_count", "buffer_size", "avg_render_us", "avg_quantize_us", "avg_rmt_wait_us", "avg_rmt_tx_us"),
+        *("avg_total_us", "frames"),
+    },
+    "/api/latency/probe": {"active", "last_latency_ms", "timestamp_us", "last_led_tx_us"},
+    "/api/rmt": {"wait_timeouts", "ch1", "ch2"},
+    "/api/audio/snapshot": {
+        *("vu_level", "vu_level_raw", "tempo_confidence", "update_counter", "timestamp_us", "is_valid")
     },
     "/api/patterns": {"patterns", "current_pattern"},
     "/api/pattern/current": {"index", "id", "name", "is_audio_reactive"},
@@ -89,6 +102,17 @@ def test_metrics_are_prometheus_lines(simulator: Running) -> None:
         "k1_tempo_confidence",
     }
     assert len(values["k1_fps"].partition(".")[2]) == 2
+
+
+def test_the_last_64_frames_are_kept(simulator: Running) -> None:
+    """Frames come one by one, oldest first, never more than 64, with heap in bytes."""
+    time.sleep(0.7)
+    answer = simulator.get("/api/frame-metrics").json()
+    frames = answer["frames"]
+    assert len(frames) == answer["frame_count"] == answer["buffer_size"] == 64
+    assert set(frames[0]) == {"render_us", "quantize_us", "rmt_wait_us", "rmt_tx_us", "total_us", "heap_free", "fps"}
+    assert frames[0]["heap_free"] == 142 * 1024
+    assert len({frame["render_us"] for frame in frames}) > 1
 
 
 def test_the_device_is_slightly_alive(simulator: Running) -> None:
