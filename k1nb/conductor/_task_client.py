@@ -103,7 +103,7 @@ class TaskClient:
     """Asynchronous client of the server's task routes, for workers; use it as a context manager.
 
     Every method raises ConductorUnreachable where no answer came and ConductorRefused for an error answer.
-    `connections` bounds the sockets: a long poll holds one for its whole wait.
+    `connections` bounds the sockets; a poll that waits holds one for its whole wait.
     """
 
     LONGEST_WAIT: ClassVar[float] = 5.0
@@ -134,13 +134,27 @@ class TaskClient:
         """Close every connection."""
         await self._http.__aexit__(kind, error, trace)
 
+    async def queue_sizes(self) -> dict[str, int]:
+        """Return how many tasks wait in each queue; those that wait for their time, a next try for one, count as well.
+
+        A queue is named by its task type, with `domain:` before it if there is one. It costs the server one query,
+        where a poll that waits costs it ten a second.
+        """
+        what = "the question what waits"
+        response = await self._send(what, "GET", "/tasks/queue/all")
+        _check(what, response)
+        data = _json(what, response)
+        if not isinstance(data, dict) or not all(isinstance(size, int) for size in data.values()):
+            raise _nonsense(what, response)
+        return data
+
     async def poll(
-        self, task_type: str, *, worker_id: str, domain: str | None = None, count: int = 1, wait: float
+        self, task_type: str, *, worker_id: str, domain: str | None = None, count: int = 1, wait: float = 0.0
     ) -> list[PolledTask]:
         """Return up to `count` tasks of a type, waiting up to `wait` seconds (5 at most).
 
-        The server answers when `count` tasks are there or the time is up, so only `count=1` answers at once.
-        Never cancel it: a task handed to an abandoned poll comes back only after its response timeout.
+        The server answers when `count` tasks are there or the time is up, so only `count=1` is answered as soon as
+        there is one. Never cancel it: a task handed to an abandoned poll comes back only after its response timeout.
         """
         wait = min(wait, self.LONGEST_WAIT)
         params: dict[str, str | int] = {"workerid": worker_id, "count": count, "timeout": round(wait * 1000)}
@@ -159,6 +173,7 @@ class TaskClient:
     async def update(self, result: TaskResult, *, take_next: bool = True) -> PolledTask | None:
         """Report a result; with `take_next`, return the next task of the same type if one is waiting.
 
+        With `take_next` and none waiting the server takes 100 ms longer to answer.
         The server ignores, without saying so, a report about a task that has already ended. Raises
         ConductorNotFound where the execution is gone.
         """

@@ -18,6 +18,9 @@ from k1nb.workers._link import Link
 from k1nb.workers._lock import HostLock
 from k1nb.workers._recovery import Recovery
 from k1nb.workers._registry import all_tasks
+from k1nb.workers._result import Results
+from k1nb.workers._scout import Scout
+from k1nb.workers._shared import Shared
 from k1nb.workers._task import TaskFunction
 from k1nb.workers._watch import Watch
 
@@ -31,9 +34,12 @@ def worker_id(settings: Settings) -> str:
 class WorkerHost:
     """Serves task functions until it is told to stop, then drains. See `Lane` for what happens to one task."""
 
-    def __init__(self, settings: Settings, tasks: Sequence[TaskFunction[Any, Any]]) -> None:
+    def __init__(
+        self, settings: Settings, tasks: Sequence[TaskFunction[Any, Any]], *, domain: str | None = None
+    ) -> None:
         self._settings = settings
         self._tasks = tasks
+        self._domain = domain
         self._log = structlog.get_logger("k1nb.workers")
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -49,7 +55,7 @@ class WorkerHost:
         settings = self._settings
         name = worker_id(settings)
         link = Link(settings.conductor_server_url)
-        # Each type's open poll holds one connection; as many again and some serve updates and heartbeats.
+        # A poll and as many updates and heartbeats as tasks run would each hold one; few do at once.
         connections = 2 * len(self._tasks) + 8
         async with (
             TaskClient.from_settings(settings, connections=connections) as client,
@@ -57,11 +63,15 @@ class WorkerHost:
         ):
             stopped = group.create_task(_until(stop))
             await Recovery(settings, client, link, worker_id=name).run(stopped, crashed=crashed)
-            self._log.info("worker host started", worker=name, task_types=len(self._tasks))
+            self._log.info("worker host started", worker=name, task_types=len(self._tasks), domain=self._domain)
             group.create_task(Watch(settings, link).run(stopped), name="forgotten executions")
-            for function in self._tasks:
-                lane = Lane(function, settings, client, link, worker_id=name, stopped=stopped)
-                group.create_task(lane.run(), name=function.name)
+            scout = Scout(client, link, settings.timings)
+            results = Results(name, settings.redact)
+            shared = Shared(settings, client, link, scout, results, name, self._domain, stopped)
+            lanes = [Lane(function, shared) for function in self._tasks]
+            for lane in lanes:
+                group.create_task(lane.run(), name=lane.queue)
+            group.create_task(scout.run(lanes, stopped), name="scout")
         self._log.info("worker host stopped", worker=name)
 
 
@@ -71,12 +81,14 @@ async def _until(event: asyncio.Event) -> float:
     return asyncio.get_running_loop().time()
 
 
-async def serve(settings: Settings, tasks: Sequence[TaskFunction[Any, Any]] | None = None) -> int:
+async def serve(
+    settings: Settings, tasks: Sequence[TaskFunction[Any, Any]] | None = None, *, domain: str | None = None
+) -> int:
     """Run the worker host (with all task functions unless given) until SIGTERM or SIGINT; return 0.
 
     Further signals change nothing: who wants an end at any price has SIGKILL.
     """
-    host = WorkerHost(settings, all_tasks() if tasks is None else tasks)
+    host = WorkerHost(settings, all_tasks() if tasks is None else tasks, domain=domain)
     stop = asyncio.Event()
     log = structlog.get_logger("k1nb.workers")
 

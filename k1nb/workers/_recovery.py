@@ -16,8 +16,8 @@ from k1nb.workers._result import Results
 
 BEGUN_AT_MOST = 5
 """An attempt that was begun so often and never ended counts as failed: its own work may be what kills the host."""
-_POLL_END = 0.5
-"""Seconds that the server may take to mark what an abandoned poll was handed."""
+_POLL_END = 1.0
+"""Seconds that the server may take to answer the polls that a killed host sent last."""
 
 
 def lost_tasks(executions: Iterable[Execution], worker_id: str) -> list[PolledTask]:
@@ -62,9 +62,7 @@ class Recovery:
         if ended:
             self._log.warning("ended builds that a killed worker host left behind", pids=ended)
         if crashed:
-            # A poll that the killed host left open is still handed tasks, until its time is up.
-            wait = min(timings.long_poll, TaskClient.LONGEST_WAIT) + _POLL_END
-            await asyncio.wait({stopped}, timeout=wait)
+            await asyncio.wait({stopped}, timeout=_POLL_END)
         for task in await self._find(stopped):
             await self._give_up(task)
 

@@ -42,7 +42,7 @@ class Hasty(Settings):
     @property
     def timings(self) -> Timings:
         """The waits and deadlines in force."""
-        return replace(super().timings, long_poll=0.5, drain=1.0)
+        return replace(super().timings, drain=1.0)
 
 
 class Gate:
@@ -269,25 +269,6 @@ async def test_what_outlasts_the_drain_is_handed_back(scratch: Scratch, conducto
         execution = await scratch.ended(execution_id)
     (only,) = execution["tasks"]
     assert (execution["status"], only["taskId"], only["pollCount"]) == ("COMPLETED", left["taskId"], 2)
-
-
-async def test_a_task_that_arrives_while_stopping_is_not_lost(scratch: Scratch, host_settings: Settings) -> None:
-    """What the open polls still bring after a stop goes back into the queue, not into a dead process."""
-    name, gate = await scratch.define(unique("arriving")), Gate()
-    slow = host_settings.model_copy(update={"timings_scale": 0.5})
-    with capture_logs() as lines:
-        async with hosting(slow, gated(name, gate)) as stop:
-
-            async def polling() -> bool:
-                return any(line["event"] == "worker host started" for line in lines)
-
-            await until(polling)
-            await asyncio.sleep(0.3)
-            stop.set()
-            execution_id = await scratch.start(name, text="x")
-    (only,) = await scratch.tasks(execution_id)
-    assert (only["status"], gate.runs) == ("SCHEDULED", 0)
-    assert any(line["event"] == "task handed back" for line in lines)
 
 
 async def test_thirty_executions_lose_none(scratch: Scratch, host_settings: Settings) -> None:
