@@ -33,6 +33,15 @@ class Timings:
     reconnect_last: float = 5.0
     heartbeat: float = 15.0
     """Between two lease extensions of a running task; well below the smallest responseTimeoutSeconds of 30."""
+    loop_hang: float = 60.0
+    """How long the worker host's event loop may stand still before the host ends itself."""
+    poll_hang: float = 300.0
+    """The same without any request of its own coming to an end; above every phase of `conductor_request` together."""
+    reload_look: float = 1.0
+    """Between two looks for changed code under `k1nb workers --reload`."""
+    device_turn: float = 2.0
+    """How long a task is put off first whose device has all the tasks it may have; doubles each time."""
+    device_turn_last: float = 30.0
     drain: float = 330.0
     """What a stopping worker host gives its running tasks."""
     child_stop: float = 5.0

@@ -10,7 +10,7 @@ from k1nb.conductor._forgotten import Repair, find_forgotten, forgotten, repair,
 from k1nb.conductor._lint import lint
 from k1nb.conductor._path import longest_path
 from k1nb.conductor._sync import Applied, apply_definitions, plan_definitions
-from k1nb.conductor._task_client import PolledTask, ResultStatus, TaskClient, TaskResult
+from k1nb.conductor._task_client import PolledTask, ResultStatus, TaskClient, TaskResult, times_put_off
 
 __all__ = [
     "Applied",
@@ -38,4 +38,5 @@ __all__ = [
     "plan_definitions",
     "repair",
     "running_executions",
+    "times_put_off",
 ]

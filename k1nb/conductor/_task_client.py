@@ -47,6 +47,8 @@ class PolledTask:
     """Seconds without a heartbeat after which the server gives the task up; 0 means never."""
     workflow_type: str
     correlation_id: str | None = None
+    put_off: int = 0
+    """How often it was handed back before it was begun, for others had to be served first."""
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> PolledTask:
@@ -62,7 +64,17 @@ class PolledTask:
             response_timeout=float(data.get("responseTimeoutSeconds") or 0),
             workflow_type=data.get("workflowType", ""),
             correlation_id=data.get("correlationId"),
+            put_off=times_put_off(data.get("outputData")),
         )
+
+
+_PUT_OFF = "k1nb_put_off"
+
+
+def times_put_off(output: Any) -> int:
+    """Return how often a task was put off, which is kept in its output until it is done."""
+    count = output.get(_PUT_OFF) if isinstance(output, Mapping) else 0
+    return count if isinstance(count, int) else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +89,14 @@ class TaskResult:
     """Why it is not completed; cut to what the server keeps."""
     log: str = ""
     """Appended to the task's log."""
+    callback_after: int = 0
+    """Seconds that a task which is given back stays out of its queue."""
+
+    @classmethod
+    def later(cls, task: PolledTask, worker_id: str, seconds: int) -> TaskResult:
+        """Return the result that puts a task off."""
+        output = {_PUT_OFF: task.put_off + 1}
+        return cls(task, ResultStatus.IN_PROGRESS, worker_id, output, callback_after=seconds)
 
     def as_json(self) -> dict[str, Any]:
         """Return the body of an update."""
@@ -87,6 +107,8 @@ class TaskResult:
             "status": self.status.value,
             "outputData": dict(self.output),
         }
+        if self.callback_after:
+            body["callbackAfterSeconds"] = self.callback_after
         if self.reason:
             body["reasonForIncompletion"] = shorten(self.reason)
         if self.log:
@@ -202,14 +224,27 @@ class TaskClient:
         return True
 
     async def running(self, task: PolledTask) -> bool:
-        """Tell whether the server still takes the task for running."""
+        """Tell whether the server still takes the task and its execution for running.
+
+        Both are asked for: a heartbeat that crosses the end of an execution makes the server write the task back as
+        it was, and it would seem to run for ever.
+        """
         what = f"the state of {task.type} {task.id}"
-        response = await self._send(what, "GET", f"/tasks/{task.id}")
-        if response.status_code == httpx.codes.NOT_FOUND:
+        if await self._status(what, f"/tasks/{task.id}") != ResultStatus.IN_PROGRESS:
             return False
+        execution = await self._status(what, f"/workflow/{task.execution_id}", includeTasks="false")
+        return execution in ("RUNNING", "PAUSED")
+
+    async def _status(self, what: str, route: str, **params: str) -> Any:
+        """Return the status of a task or an execution; None where it is gone."""
+        response = await self._send(what, "GET", route, params=params)
+        if response.status_code == httpx.codes.NOT_FOUND:
+            return None
         _check(what, response)
         data = _json(what, response)
-        return isinstance(data, dict) and data.get("status") == ResultStatus.IN_PROGRESS
+        if not isinstance(data, dict):
+            raise _nonsense(what, response)
+        return data.get("status")
 
     async def log(self, task_id: str, text: str) -> None:
         """Append a text to a task's log; an empty one is left out, for the server refuses it."""

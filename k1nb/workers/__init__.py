@@ -8,6 +8,7 @@ from k1nb.errors import RetryableFailure, TerminalFailure
 from k1nb.workers._contract import lint
 from k1nb.workers._host import WorkerHost, serve, worker_id
 from k1nb.workers._registry import all_tasks, tasks_of
+from k1nb.workers._reload import serve_reloading
 from k1nb.workers._task import TaskContext, TaskFunction, task
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "all_tasks",
     "lint",
     "serve",
+    "serve_reloading",
     "task",
     "tasks_of",
     "worker_id",

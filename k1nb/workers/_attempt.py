@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import structlog
@@ -10,6 +11,7 @@ import structlog
 from k1nb.conductor import PolledTask, ResultStatus, TaskResult
 from k1nb.errors import ConductorError, ConductorNotFound, ConductorRefused, K1Error, RetryableFailure
 from k1nb.workers._link import pauses
+from k1nb.workers._metrics import CANCELLED
 from k1nb.workers._result import read_input
 from k1nb.workers._shared import Shared
 from k1nb.workers._task import TaskContext, TaskFunction
@@ -30,20 +32,39 @@ class Attempts:
         A heartbeat is always waited for before the result is sent: the server writes a task back as it read
         it, so a heartbeat that crosses the result could undo it.
         """
+        began = time.monotonic()
         work = asyncio.create_task(self._perform(task))
-        wanted = True
+        wanted, introduced = True, False
         try:
+            if task.retry_count or task.poll_count > 1:
+                introduced = await self._introduce(task)
             while not (await asyncio.wait({work}, timeout=self._beat(task)))[0]:
+                introduced = introduced or await self._introduce(task)
                 wanted = wanted and await self._heartbeat(task)
                 if not wanted and self._function.cancellable:
                     await self._cancel(task, work)
+                    self._shared.metrics.ended(task.type, CANCELLED, time.monotonic() - began)
                     return None
         except asyncio.CancelledError:
             await self._abandon(task, work)
             raise
+        result = self._result(task, work)
+        self._shared.metrics.ended(task.type, result.status.value, time.monotonic() - began)
+        return result
+
+    def _result(self, task: PolledTask, work: asyncio.Task[TaskResult]) -> TaskResult:
         if work.cancelled():
             return self._shared.results.failed(task, RetryableFailure(f"{task.type} cancelled itself"))
         return work.result()
+
+    async def _introduce(self, task: PolledTask) -> bool:
+        """Write into the task's log who works on it: of those that take long or were begun before, and no others."""
+        try:
+            text = f"attempt {task.retry_count + 1}, delivery {task.poll_count}, by {self._shared.worker_id}"
+            await self._shared.client.log(task.id, text)
+        except ConductorError:  # a line less in a log
+            return False
+        return True
 
     async def deliver(self, result: TaskResult, *, take_next: bool) -> PolledTask | None:
         """Report a result for as long as it takes; return the next task if it is wanted and the answer carries one."""
@@ -69,8 +90,16 @@ class Attempts:
 
     async def hand_back(self, task: PolledTask) -> None:
         """Put a task back into its queue, its retries unspent."""
+        self._shared.metrics.handed_back(task.type)
         if await self._report_once(self._shared.results.handed_back(task)):
             self._log.info("task handed back", task=task.id, execution=task.execution_id)
+
+    async def put_off(self, task: PolledTask) -> None:
+        """Put a task back whose device is occupied, for ever longer, so that others get its place meanwhile."""
+        self._shared.metrics.handed_back(task.type)
+        seconds = min(self._timings.device_turn * 2 ** min(task.put_off, 10), self._timings.device_turn_last)
+        if await self._report_once(self._shared.results.put_off(task, max(1, round(seconds)))):
+            self._log.info("task put off: its device is occupied", task=task.id, seconds=round(seconds))
 
     def _beat(self, task: PolledTask) -> float:
         """Return the seconds to the next heartbeat; shorter while the server is away, so that it soon hears."""
@@ -93,11 +122,12 @@ class Attempts:
 
     async def _perform(self, task: PolledTask) -> TaskResult:
         results = self._shared.results
-        context = TaskContext(self._shared.settings, task, self._shared.client)
+        shared = self._shared
+        context = TaskContext(shared.settings, task, shared.client, shared.effects, shared.metrics)
         log = self._log.bind(task=task.id, execution=task.execution_id, retry=task.retry_count)
         log.info("task started")
         try:
-            output = await self._function(read_input(self._function.input_model, task), context)
+            output = await self._function(self._input(task), context)
             result = results.completed(task, output)
         except K1Error as error:
             result = results.failed(task, error)
@@ -108,6 +138,9 @@ class Attempts:
         else:
             log.info("task completed")
         return result
+
+    def _input(self, task: PolledTask) -> Any:
+        return read_input(self._function.input_model, task, self._shared.outputs)
 
     async def _after_refusal(self, result: TaskResult, error: ConductorError) -> TaskResult | None:
         """Return what to try next: the same result, a failure in its place, or nothing any more."""

@@ -43,11 +43,6 @@ class Lane:
         self._log = structlog.get_logger("k1nb.workers").bind(task_type=function.name)
         self.queue = f"{shared.domain}:{function.name}" if shared.domain else function.name
 
-    @property
-    def in_flight(self) -> int:
-        """How many tasks are being attended now."""
-        return len(self._running)
-
     def told(self, waiting: int | None, asked_at: float) -> None:
         """Hear from the scout how many tasks wait, and poll if that can bring one."""
         if asked_at < self._polled_at:
@@ -136,7 +131,11 @@ class Lane:
         """Run a task, and then those that the server answers its result with."""
         current: PolledTask | None = task
         while current is not None:
-            result = await self._attempts.attend(current)
+            with self._shared.devices.slot(current) as free, self._shared.metrics.in_flight(task.type):
+                if not free:
+                    await self._attempts.put_off(current)
+                    return
+                result = await self._attempts.attend(current)
             take_next = self._more
             current = await self._attempts.deliver(result, take_next=take_next) if result is not None else None
             self._more = self._more and (current is not None or not take_next)

@@ -8,6 +8,8 @@ by the time it answers.
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Protocol
@@ -36,8 +38,18 @@ class Scout:
         self._timings = timings
         self._nudged = asyncio.Event()
         self._worked_at = 0.0
-        self.looked_at: float | None = None
-        """When the last look ended, answered or not, by the loop's clock."""
+        self._looks = 0
+        self._running = False
+        self.answered_at: float | None = None
+        """When the server last told what waits, by time.monotonic()."""
+
+    def age(self) -> float:
+        """Return the seconds since the server last told what waits; NaN before it first did."""
+        return math.nan if self.answered_at is None else time.monotonic() - self.answered_at
+
+    def running_looks(self) -> int | None:
+        """Return how many looks have ended, answered or not; None while none is made."""
+        return self._looks if self._running else None
 
     def nudge(self) -> None:
         """Look again at once: something has happened that may have put a task into a queue."""
@@ -48,16 +60,19 @@ class Scout:
         """Look until `stopped` is done."""
         stopped.add_done_callback(lambda _: self._nudged.set())
         loop, delays = asyncio.get_running_loop(), pauses(self._timings)
+        self._running = True
         while not stopped.done():
             self._nudged.clear()
             asked = loop.time()
             answered = await self._look(listeners, asked)
-            self.looked_at = loop.time()
+            self._looks += 1
             if answered:
+                self.answered_at = time.monotonic()
                 delays = pauses(self._timings)
-                await self._rest(took=self.looked_at - asked, stopped=stopped)
+                await self._rest(took=loop.time() - asked, stopped=stopped)
             else:
                 await asyncio.wait({stopped}, timeout=next(delays))
+        self._running = False
 
     async def _look(self, listeners: Sequence[Listener], asked: float) -> bool:
         sizes: Mapping[str, int] | None = None

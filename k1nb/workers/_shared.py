@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from k1nb.conductor import TaskClient
 from k1nb.config import Settings
 from k1nb.timings import Timings
+from k1nb.workers._devices import Devices
+from k1nb.workers._effects import Effects
 from k1nb.workers._link import Link
+from k1nb.workers._metrics import Metrics
+from k1nb.workers._outputs import Outputs
 from k1nb.workers._result import Results
 from k1nb.workers._scout import Scout
 
@@ -22,6 +26,10 @@ class Shared:
     link: Link
     scout: Scout
     results: Results
+    outputs: Outputs
+    effects: Effects
+    devices: Devices
+    metrics: Metrics
     worker_id: str
     domain: str | None
     stopped: asyncio.Task[float]
