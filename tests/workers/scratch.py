@@ -51,9 +51,18 @@ class Scratch:
         return await self.define_workflow(task_type, [task_type], **changes)
 
     async def define_workflow(
-        self, name: str, task_types: Sequence[str], *, wire: Mapping[str, str] | None = None, **changes: Any
+        self,
+        name: str,
+        task_types: Sequence[str],
+        *,
+        wire: Mapping[str, str] | None = None,
+        keys: Mapping[str, str] | None = None,
+        **changes: Any,
     ) -> str:
-        """Register task types and a workflow that runs them in order; `wire` says where a type's text comes from."""
+        """Register task types and a workflow that runs them in order.
+
+        `wire` says where a type's text comes from, `keys` what else each type gets.
+        """
         common = {"ownerEmail": "dev@k1.reinvented", "timeoutSeconds": 600, "timeoutPolicy": "TIME_OUT_WF"}
         facts = {**common, "retryCount": 0, "retryDelaySeconds": 0, "responseTimeoutSeconds": 60, **changes}
         tasks = [{**facts, "name": task_type} for task_type in task_types]
@@ -65,6 +74,7 @@ class Scratch:
                 "inputParameters": {
                     "text": (wire or {}).get(t, "${workflow.input.text}"),
                     "device": "${workflow.input.device}",
+                    **(keys or {}),
                 },
             }
             for n, t in enumerate(task_types)
