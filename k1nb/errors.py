@@ -10,6 +10,7 @@ One class per situation; the branch says where the blame lies.
     │   └── UnknownName            a device, repository, artifact or service that is not there
     ├── HostError                  this machine
     │   ├── PrerequisiteError      a program or package is missing or too old
+    │   ├── PackageError           an installed package's task functions do not fit
     │   ├── PortTaken              a port is held by another process
     │   ├── DownloadError          a download failed or its sum is wrong
     │   ├── StorageError           a file cannot be written or read
@@ -94,6 +95,10 @@ class HostError(K1Error):
 
 class PrerequisiteError(HostError):
     """A program or package is missing or too old."""
+
+
+class PackageError(HostError):
+    """An installed package offers task functions that do not fit."""
 
 
 class PortTaken(HostError):

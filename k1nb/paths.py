@@ -67,6 +67,16 @@ class Paths:
         return self.home / "logs"
 
     @property
+    def outputs(self) -> Path:
+        """Task outputs that are too large for the server."""
+        return self.home / "outputs"
+
+    @property
+    def effects(self) -> Path:
+        """What task functions have done once and must not do again."""
+        return self.home / "effects"
+
+    @property
     def sample_repository(self) -> Path:
         """The git repository of sample firmware that the demo keeps."""
         return self.home / "demo" / "k1nb-sample"

@@ -23,12 +23,29 @@ class Timings:
     """From the start of the server's process to its first healthy answer."""
     probe_ready: float = 120.0
     """From the start of a `k1nb-ready` execution to its completion by our own workers."""
-    long_poll: float = 3.0
-    """How long the server holds an empty poll open; it accepts at most 5 s."""
+    probe_again: float = 9.0
+    """Between two such executions, for one that was handed to a worker that died meanwhile."""
+    look_busy: float = 0.1
+    """Between two looks of the worker host at the server's queues while there is work."""
+    look_idle: float = 0.5
+    """The same when there was none for `look_calm`; also how soon a task type is polled again that has tasks waiting
+    which the server does not hand out yet, as those that wait for their next try."""
+    look_calm: float = 5.0
+    poll_anyway: float = 24.0
+    """Longest between two polls for a type that has nothing waiting, so that the server knows who serves it."""
     reconnect_first: float = 0.2
     reconnect_last: float = 5.0
     heartbeat: float = 15.0
     """Between two lease extensions of a running task; well below the smallest responseTimeoutSeconds of 30."""
+    loop_hang: float = 60.0
+    """How long the worker host's event loop may stand still before the host ends itself."""
+    poll_hang: float = 300.0
+    """The same without any request of its own coming to an end; above every phase of `conductor_request` together."""
+    reload_look: float = 1.0
+    """Between two looks for changed code under `k1nb workers --reload`."""
+    device_turn: float = 2.0
+    """How long a task is put off first whose device has all the tasks it may have; doubles each time."""
+    device_turn_last: float = 30.0
     drain: float = 330.0
     """What a stopping worker host gives its running tasks."""
     child_stop: float = 5.0

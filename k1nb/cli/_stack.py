@@ -68,11 +68,21 @@ def logs(
         _output.note(f"{service} has said nothing yet")
 
 
-def workers() -> None:
+def workers(
+    domain: Annotated[
+        str | None, typer.Option("--domain", help="Serve the tasks of this domain (a site), and no others.")
+    ] = None,
+    reload: Annotated[bool, typer.Option("--reload", help="Start again when k1nb's code changes; to develop.")] = False,
+) -> None:
     """Run the task workers in the foreground; SIGTERM or Ctrl-C lets running tasks finish."""
+    settings = _output.service_settings("workers")
+    if reload:
+        from k1nb.workers import serve_reloading
+
+        sys.exit(serve_reloading(settings, domain=domain))
     from k1nb.workers import serve
 
-    sys.exit(asyncio.run(serve(_output.service_settings("workers"))))
+    sys.exit(asyncio.run(serve(settings, domain=domain)))
 
 
 def exporter() -> None:

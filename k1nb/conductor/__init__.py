@@ -19,7 +19,7 @@ from k1nb.conductor._queue_calls import LogLine, PollData
 from k1nb.conductor._rules import RULES, Answer, Rule
 from k1nb.conductor._schedule_calls import Schedule
 from k1nb.conductor._sync import Applied, apply_definitions, plan_definitions
-from k1nb.conductor._task_client import PolledTask, ResultStatus, TaskClient, TaskResult
+from k1nb.conductor._task_client import PolledTask, ResultStatus, TaskClient, TaskResult, times_put_off
 from k1nb.conductor._watching import Change, watch
 
 __all__ = [
@@ -70,5 +70,6 @@ __all__ = [
     "plan_intervention",
     "repair",
     "running_executions",
+    "times_put_off",
     "watch",
 ]

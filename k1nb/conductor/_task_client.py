@@ -47,6 +47,8 @@ class PolledTask:
     """Seconds without a heartbeat after which the server gives the task up; 0 means never."""
     workflow_type: str
     correlation_id: str | None = None
+    put_off: int = 0
+    """How often it was handed back before it was begun, for others had to be served first."""
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> PolledTask:
@@ -62,7 +64,17 @@ class PolledTask:
             response_timeout=float(data.get("responseTimeoutSeconds") or 0),
             workflow_type=data.get("workflowType", ""),
             correlation_id=data.get("correlationId"),
+            put_off=times_put_off(data.get("outputData")),
         )
+
+
+_PUT_OFF = "k1nb_put_off"
+
+
+def times_put_off(output: Any) -> int:
+    """Return how often a task was put off, which is kept in its output until it is done."""
+    count = output.get(_PUT_OFF) if isinstance(output, Mapping) else 0
+    return count if isinstance(count, int) else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +89,14 @@ class TaskResult:
     """Why it is not completed; cut to what the server keeps."""
     log: str = ""
     """Appended to the task's log."""
+    callback_after: int = 0
+    """Seconds that a task which is given back stays out of its queue."""
+
+    @classmethod
+    def later(cls, task: PolledTask, worker_id: str, seconds: int) -> TaskResult:
+        """Return the result that puts a task off."""
+        output = {_PUT_OFF: task.put_off + 1}
+        return cls(task, ResultStatus.IN_PROGRESS, worker_id, output, callback_after=seconds)
 
     def as_json(self) -> dict[str, Any]:
         """Return the body of an update."""
@@ -87,6 +107,8 @@ class TaskResult:
             "status": self.status.value,
             "outputData": dict(self.output),
         }
+        if self.callback_after:
+            body["callbackAfterSeconds"] = self.callback_after
         if self.reason:
             body["reasonForIncompletion"] = shorten(self.reason)
         if self.log:
@@ -103,7 +125,7 @@ class TaskClient:
     """Asynchronous client of the server's task routes, for workers; use it as a context manager.
 
     Every method raises ConductorUnreachable where no answer came and ConductorRefused for an error answer.
-    `connections` bounds the sockets: a long poll holds one for its whole wait.
+    `connections` bounds the sockets; a poll that waits holds one for its whole wait.
     """
 
     LONGEST_WAIT: ClassVar[float] = 5.0
@@ -134,13 +156,27 @@ class TaskClient:
         """Close every connection."""
         await self._http.__aexit__(kind, error, trace)
 
+    async def queue_sizes(self) -> dict[str, int]:
+        """Return how many tasks wait in each queue; those that wait for their time, a next try for one, count as well.
+
+        A queue is named by its task type, with `domain:` before it if there is one. It costs the server one query,
+        where a poll that waits costs it ten a second.
+        """
+        what = "the question what waits"
+        response = await self._send(what, "GET", "/tasks/queue/all")
+        _check(what, response)
+        data = _json(what, response)
+        if not isinstance(data, dict) or not all(isinstance(size, int) for size in data.values()):
+            raise _nonsense(what, response)
+        return data
+
     async def poll(
-        self, task_type: str, *, worker_id: str, domain: str | None = None, count: int = 1, wait: float
+        self, task_type: str, *, worker_id: str, domain: str | None = None, count: int = 1, wait: float = 0.0
     ) -> list[PolledTask]:
         """Return up to `count` tasks of a type, waiting up to `wait` seconds (5 at most).
 
-        The server answers when `count` tasks are there or the time is up, so only `count=1` answers at once.
-        Never cancel it: a task handed to an abandoned poll comes back only after its response timeout.
+        The server answers when `count` tasks are there or the time is up, so only `count=1` is answered as soon as
+        there is one. Never cancel it: a task handed to an abandoned poll comes back only after its response timeout.
         """
         wait = min(wait, self.LONGEST_WAIT)
         params: dict[str, str | int] = {"workerid": worker_id, "count": count, "timeout": round(wait * 1000)}
@@ -159,6 +195,7 @@ class TaskClient:
     async def update(self, result: TaskResult, *, take_next: bool = True) -> PolledTask | None:
         """Report a result; with `take_next`, return the next task of the same type if one is waiting.
 
+        With `take_next` and none waiting the server takes 100 ms longer to answer.
         The server ignores, without saying so, a report about a task that has already ended. Raises
         ConductorNotFound where the execution is gone.
         """
@@ -187,14 +224,27 @@ class TaskClient:
         return True
 
     async def running(self, task: PolledTask) -> bool:
-        """Tell whether the server still takes the task for running."""
+        """Tell whether the server still takes the task and its execution for running.
+
+        Both are asked for: a heartbeat that crosses the end of an execution makes the server write the task back as
+        it was, and it would seem to run for ever.
+        """
         what = f"the state of {task.type} {task.id}"
-        response = await self._send(what, "GET", f"/tasks/{task.id}")
-        if response.status_code == httpx.codes.NOT_FOUND:
+        if await self._status(what, f"/tasks/{task.id}") != ResultStatus.IN_PROGRESS:
             return False
+        execution = await self._status(what, f"/workflow/{task.execution_id}", includeTasks="false")
+        return execution in ("RUNNING", "PAUSED")
+
+    async def _status(self, what: str, route: str, **params: str) -> Any:
+        """Return the status of a task or an execution; None where it is gone."""
+        response = await self._send(what, "GET", route, params=params)
+        if response.status_code == httpx.codes.NOT_FOUND:
+            return None
         _check(what, response)
         data = _json(what, response)
-        return isinstance(data, dict) and data.get("status") == ResultStatus.IN_PROGRESS
+        if not isinstance(data, dict):
+            raise _nonsense(what, response)
+        return data.get("status")
 
     async def log(self, task_id: str, text: str) -> None:
         """Append a text to a task's log; an empty one is left out, for the server refuses it."""

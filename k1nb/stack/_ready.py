@@ -73,8 +73,8 @@ def metrics_ready(settings: Settings) -> Callable[[], bool]:
 class ReadyProbe:
     """Starts executions of `k1nb-ready` until our workers have completed one with its nonce.
 
-    One is not enough: a worker that was killed leaves a poll open at the server, which gives it the next task; that
-    task is lost until its response timeout. So another is started as soon as such a poll must be over.
+    One is not enough: a worker that is killed just when it was handed the task has lost it until its response timeout,
+    or until the next host's recovery. So another is started every `timings.probe_again`.
     """
 
     def __init__(self, settings: Settings, workflow: str = READY) -> None:
@@ -107,7 +107,7 @@ class ReadyProbe:
         correlation_id = f"ready:{self.nonce}"
         execution = conductor.start(self._workflow, {"nonce": self.nonce}, correlation_id=correlation_id)
         self._executions.append(execution)
-        self._next = time.monotonic() + 3 * self._settings.timings.long_poll
+        self._next = time.monotonic() + self._settings.timings.probe_again
 
     def _is_answered(self, conductor: Conductor, execution_id: str) -> bool:
         from k1nb.conductor import ExecutionStatus

@@ -8,6 +8,7 @@ from k1nb.errors import RetryableFailure, TerminalFailure
 from k1nb.workers._contract import lint, lint_folder
 from k1nb.workers._host import WorkerHost, serve, worker_id
 from k1nb.workers._registry import all_tasks, tasks_of
+from k1nb.workers._reload import serve_reloading
 from k1nb.workers._task import TaskContext, TaskFunction, task
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "lint",
     "lint_folder",
     "serve",
+    "serve_reloading",
     "task",
     "tasks_of",
     "worker_id",

@@ -10,7 +10,7 @@ from k1nb import conductor
 from k1nb.conductor import Definitions, Finding, load
 from k1nb.paths import share
 from k1nb.timings import Timings
-from k1nb.workers._registry import all_tasks
+from k1nb.workers._registry import all_tasks, own_tasks
 from k1nb.workers._task import TaskFunction
 
 Definition = dict[str, Any]
@@ -33,7 +33,9 @@ def lint(definitions: Definitions, functions: Iterable[TaskFunction[Any, Any]] |
     """Return what differs between the task definitions and the models of the functions, by default all of ours."""
     served = {function.name: function for function in (all_tasks() if functions is None else functions)}
     findings = [finding for name in sorted(definitions.tasks) for finding in _findings(name, definitions, served)]
-    undefined = sorted(served.keys() - definitions.tasks.keys())
+    # What an installed package serves is defined with that package, not among the shipped definitions.
+    ours = {function.name for function in own_tasks()} if functions is None else served.keys()
+    undefined = sorted((served.keys() & ours) - definitions.tasks.keys())
     text = "a worker serves it, but no definition names it"
     return [*findings, *(_finding(name, text, f"add data/tasks/{name}.json") for name in undefined)]
 

@@ -7,17 +7,16 @@ from collections.abc import Iterable
 
 import structlog
 
-from k1nb.conductor import Conductor, Execution, PolledTask, Task, TaskClient, TaskStatus, running_executions
-from k1nb.config import Settings
+from k1nb.conductor import Conductor, Execution, PolledTask, Task, TaskStatus, running_executions, times_put_off
 from k1nb.errors import ConductorError, ConductorUnreachable, RetryableFailure
 from k1nb.firmware import end_left_over_builds
-from k1nb.workers._link import Link, pauses
-from k1nb.workers._result import Results
+from k1nb.workers._link import pauses
+from k1nb.workers._shared import Shared
 
 BEGUN_AT_MOST = 5
 """An attempt that was begun so often and never ended counts as failed: its own work may be what kills the host."""
-_POLL_END = 0.5
-"""Seconds that the server may take to mark what an abandoned poll was handed."""
+_POLL_END = 1.0
+"""Seconds that the server may take to answer the polls that a killed host sent last."""
 
 
 def lost_tasks(executions: Iterable[Execution], worker_id: str) -> list[PolledTask]:
@@ -41,41 +40,41 @@ def _polled(execution: Execution, task: Task) -> PolledTask:
         poll_count=task.poll_count,
         response_timeout=0.0,
         workflow_type=execution.name,
+        put_off=times_put_off(task.output),
     )
 
 
 class Recovery:
     """Runs once, while the host holds its home's lock and polls for nothing: what runs in its name is lost then."""
 
-    def __init__(self, settings: Settings, client: TaskClient, link: Link, *, worker_id: str) -> None:
-        self._settings = settings
-        self._client = client
-        self._link = link
-        self._worker_id = worker_id
-        self._results = Results(worker_id, settings.redact)
+    def __init__(self, shared: Shared) -> None:
+        self._settings = shared.settings
+        self._client = shared.client
+        self._link = shared.link
+        self._worker_id = shared.worker_id
+        self._results = shared.results
+        self._stopped = shared.stopped
         self._log = structlog.get_logger("k1nb.workers")
 
-    async def run(self, stopped: asyncio.Task[float], *, crashed: bool) -> None:
+    async def run(self, *, crashed: bool) -> None:
         """End left-over builds, wait for the server, and hand the lost tasks back, or fail what was begun too often."""
         timings = self._settings.timings
         ended = await asyncio.to_thread(end_left_over_builds, self._settings.paths, timings)
         if ended:
             self._log.warning("ended builds that a killed worker host left behind", pids=ended)
         if crashed:
-            # A poll that the killed host left open is still handed tasks, until its time is up.
-            wait = min(timings.long_poll, TaskClient.LONGEST_WAIT) + _POLL_END
-            await asyncio.wait({stopped}, timeout=wait)
-        for task in await self._find(stopped):
+            await asyncio.wait({self._stopped}, timeout=_POLL_END)
+        for task in await self._find():
             await self._give_up(task)
 
-    async def _find(self, stopped: asyncio.Task[float]) -> list[PolledTask]:
+    async def _find(self) -> list[PolledTask]:
         delays = pauses(self._settings.timings)
-        while not stopped.done():
+        while not self._stopped.done():
             try:
                 with self._link.request():
                     executions = await asyncio.to_thread(self._running)
             except ConductorUnreachable:
-                await asyncio.wait({stopped}, timeout=next(delays))
+                await asyncio.wait({self._stopped}, timeout=next(delays))
             except ConductorError as error:
                 self._log.warning("cannot look for lost tasks: they come back late", error=error.message)
                 break
@@ -89,11 +88,12 @@ class Recovery:
 
     async def _give_up(self, task: PolledTask) -> None:
         result = self._results.handed_back(task, "whose host was killed")
-        if task.poll_count >= BEGUN_AT_MOST:
+        begun = task.poll_count - task.put_off
+        if begun >= BEGUN_AT_MOST:
             result = self._results.failed(
-                task, RetryableFailure(f"begun {task.poll_count} times, and its worker was lost each time")
+                task, RetryableFailure(f"begun {begun} times, and its worker was lost each time")
             )
-        log = self._log.bind(task=task.id, task_type=task.type, execution=task.execution_id, begun=task.poll_count)
+        log = self._log.bind(task=task.id, task_type=task.type, execution=task.execution_id, begun=begun)
         try:
             with self._link.request():
                 await self._client.update(result, take_next=False)

@@ -18,20 +18,19 @@ from k1nb.errors import (
     K1Error,
     OtaError,
     SampleRefused,
+    StorageError,
     TaskFailure,
     TerminalFailure,
     UsageError,
 )
+from k1nb.workers._outputs import Outputs
 from k1nb.workers._task import In
-
-OUTPUT_LIMIT = 3072 * 1024
-"""Bytes of JSON: the server's soft limit for a task's output."""
 
 _FINAL = (UsageError, ImageError, ArtifactError, CommitError, SampleRefused, TerminalFailure)
 
 
-def read_input(model: type[In], task: PolledTask) -> In:
-    """Validate a task's input; raises TerminalFailure that names each wrong key.
+def read_input(model: type[In], task: PolledTask, outputs: Outputs) -> In:
+    """Validate a task's input, references to large outputs resolved; raises TerminalFailure naming each wrong key.
 
     Unknown keys are ignored. Null is how Conductor hands over what is not there, so a key with a default
     takes its default then.
@@ -39,6 +38,7 @@ def read_input(model: type[In], task: PolledTask) -> In:
     fields = model.model_fields
     optional = {key for key, field in fields.items() if not field.is_required()}
     given = {key: value for key, value in task.input.items() if value is not None or key not in optional}
+    given = outputs.resolve(given)
     try:
         return model.model_validate(given)
     except ValidationError as error:
@@ -56,12 +56,13 @@ def _fault(place: tuple[int | str, ...], message: str) -> str:
 class Results:
     """Makes the results of one worker, secrets masked in all that they carry."""
 
-    def __init__(self, worker_id: str, redact: Callable[[str], str]) -> None:
+    def __init__(self, worker_id: str, redact: Callable[[str], str], outputs: Outputs) -> None:
         self._worker_id = worker_id
         self._redact = redact
+        self._outputs = outputs
 
     def completed(self, task: PolledTask, output: BaseModel) -> TaskResult:
-        """Return the result of a function that did its duty; TerminalFailure if its output is too large."""
+        """Return the result of a function that did its duty; raises StorageError for a large output without a place."""
         plain = self._plain(task, output.model_dump(mode="json"))
         return TaskResult(task, ResultStatus.COMPLETED, self._worker_id, plain)
 
@@ -71,8 +72,8 @@ class Results:
         reason = self._redact(_reason(error))
         try:
             output = self._plain(task, error.output) if isinstance(error, TaskFailure) else {}
-        except TerminalFailure as large:
-            reason, output = f"{reason}; {large.message}", {}
+        except StorageError as homeless:
+            reason, output = f"{reason}; {homeless.message}", {}
         return TaskResult(task, status, self._worker_id, output, reason, log=reason)
 
     def refused(self, result: TaskResult, error: K1Error) -> TaskResult:
@@ -85,16 +86,14 @@ class Results:
         log = f"handed back by {self._worker_id}, {why}"
         return TaskResult(task, ResultStatus.IN_PROGRESS, self._worker_id, log=log)
 
+    def put_off(self, task: PolledTask, seconds: int) -> TaskResult:
+        """Return the result that puts a task back into its queue for later, its retries unspent."""
+        return TaskResult.later(task, self._worker_id, seconds)
+
     def _plain(self, task: PolledTask, output: Mapping[str, Any]) -> dict[str, Any]:
         text = to_json(dict(output), inf_nan_mode="null", fallback=str)
-        if len(text) > OUTPUT_LIMIT:
-            size, limit = (f"{-(-amount // 1024):,} KB" for amount in (len(text), OUTPUT_LIMIT))
-            raise TerminalFailure(
-                f"the output of {task.type} has {size}, more than the {limit} that the server takes",
-                hint="keep large data in a file and return its path",
-            )
         masked: dict[str, Any] = self._masked(json.loads(text))
-        return masked
+        return self._outputs.fit(task.id, masked)
 
     def _masked(self, value: Any) -> Any:
         if isinstance(value, dict):

@@ -12,12 +12,15 @@ from pydantic import BaseModel
 from k1nb.conductor import PolledTask, TaskClient
 from k1nb.config import Settings
 from k1nb.timings import Timings
+from k1nb.workers._effects import Effect, Effects, Look
+from k1nb.workers._metrics import Metrics
 
 if TYPE_CHECKING:
     from k1nb.conductor import Execution
 
 In = TypeVar("In", bound=BaseModel)
 Out = TypeVar("Out", bound=BaseModel)
+T = TypeVar("T")
 
 CONCURRENCY = 4
 
@@ -29,6 +32,8 @@ class TaskContext:
     settings: Settings
     task: PolledTask
     client: TaskClient
+    effects: Effects
+    metrics: Metrics
 
     @property
     def timings(self) -> Timings:
@@ -39,6 +44,18 @@ class TaskContext:
     def execution_id(self) -> str:
         """The execution that the task belongs to."""
         return self.task.execution_id
+
+    @property
+    def key(self) -> str:
+        """What this step of this execution is named by: the same for every delivery and every retry of it."""
+        return f"{self.task.execution_id}/{self.task.reference}"
+
+    async def once(self, key: str, kind: type[T], effect: Effect[T], look: Look[T] | None = None) -> T:
+        """Bring an effect about once and return its result, the first one's ever after; see `Effects.once`.
+
+        `key` names the effect, as `f"{context.key}/mail"` does; `kind` is the type of what `effect` returns.
+        """
+        return await self.effects.once(key, kind, effect, look)
 
     async def log(self, text: str) -> None:
         """Append a text to the task's log on the server, secrets masked; raises ConductorError."""

@@ -7,23 +7,25 @@ import asyncio
 import structlog
 
 from k1nb.conductor import Conductor, Repair, repair
-from k1nb.config import Settings
 from k1nb.errors import ConductorError
-from k1nb.workers._link import Link
+from k1nb.workers._shared import Shared
 
 
 class Watch:
     """Looks for forgotten executions every `timings.forgotten_look` seconds; one search while there is none."""
 
-    def __init__(self, settings: Settings, link: Link) -> None:
-        self._settings = settings
-        self._link = link
+    def __init__(self, shared: Shared) -> None:
+        self._settings = shared.settings
+        self._link = shared.link
+        self._metrics = shared.metrics
+        self._stopped = shared.stopped
         self._log = structlog.get_logger("k1nb.workers")
         self.continued = 0
         """How many were continued since the host's start."""
 
-    async def run(self, stopped: asyncio.Task[float]) -> None:
-        """Look until `stopped` is done."""
+    async def run(self) -> None:
+        """Look until the host is stopped."""
+        stopped = self._stopped
         while not stopped.done():
             await asyncio.wait({stopped}, timeout=self._settings.timings.forgotten_look)
             if not stopped.done():
@@ -39,6 +41,7 @@ class Watch:
         done = [one.execution.id for one in repairs if one.continued]
         stuck = [one.execution.id for one in repairs if one.forgotten and not one.continued]
         self.continued += len(done)
+        self._metrics.continued(len(done))
         if done:
             self._log.warning("forgotten executions continued", executions=done, since_start=self.continued)
         if stuck:

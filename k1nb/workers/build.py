@@ -110,7 +110,8 @@ async def platformio_compile(words: CompileIn, context: TaskContext) -> CompileO
     log = settings.paths.logs / "builds" / f"{words.build_dir}.log"
     await context.log(f"building {source.name}@{commit.sha[:12]} for {words.environment}, log {log}")
     folder = build_folder(settings.paths, words.build_dir)
-    build = await build_commit(source, commit, words.environment, folder, log, settings.timings)
+    with context.metrics.build(words.environment):
+        build = await build_commit(source, commit, words.environment, folder, log, settings.timings)
     return CompileOut(
         success=True,
         firmware_bin_path=str(build.image),

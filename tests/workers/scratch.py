@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from k1nb._http import free_port
 from k1nb.config import Settings
 from k1nb.workers import TaskFunction, WorkerHost
 
@@ -24,6 +25,7 @@ def unique(name: str) -> str:
 
 def settings_for(url: str, home: Path, **changes: Any) -> Settings:
     """Return settings of a scratch home that talk to the server at `url`."""
+    changes.setdefault("metrics_port", free_port())
     return Settings(home=home, cache=home / "cache", conductor_server_url=url, **changes)
 
 
@@ -48,8 +50,19 @@ class Scratch:
         """Register a task type and a workflow of the same name with that one task; return the name."""
         return await self.define_workflow(task_type, [task_type], **changes)
 
-    async def define_workflow(self, name: str, task_types: Sequence[str], **changes: Any) -> str:
-        """Register task types and a workflow that runs them in order, each with the workflow's whole input."""
+    async def define_workflow(
+        self,
+        name: str,
+        task_types: Sequence[str],
+        *,
+        wire: Mapping[str, str] | None = None,
+        keys: Mapping[str, str] | None = None,
+        **changes: Any,
+    ) -> str:
+        """Register task types and a workflow that runs them in order.
+
+        `wire` says where a type's text comes from, `keys` what else each type gets.
+        """
         common = {"ownerEmail": "dev@k1.reinvented", "timeoutSeconds": 600, "timeoutPolicy": "TIME_OUT_WF"}
         facts = {**common, "retryCount": 0, "retryDelaySeconds": 0, "responseTimeoutSeconds": 60, **changes}
         tasks = [{**facts, "name": task_type} for task_type in task_types]
@@ -58,7 +71,11 @@ class Scratch:
                 "name": t,
                 "taskReferenceName": f"step{n}",
                 "type": "SIMPLE",
-                "inputParameters": {"text": "${workflow.input.text}"},
+                "inputParameters": {
+                    "text": (wire or {}).get(t, "${workflow.input.text}"),
+                    "device": "${workflow.input.device}",
+                    **(keys or {}),
+                },
             }
             for n, t in enumerate(task_types)
         ]
@@ -70,6 +87,13 @@ class Scratch:
     async def start(self, name: str, **given: Any) -> str:
         """Start an execution and return its id."""
         response = await self._http.post("/workflow", json={"name": name, "version": 1, "input": given})
+        response.raise_for_status()
+        return response.text
+
+    async def start_in(self, domain: str, name: str, **given: Any) -> str:
+        """Start an execution whose tasks all go to a domain, and return its id."""
+        body = {"name": name, "version": 1, "input": given, "taskToDomain": {"*": domain}}
+        response = await self._http.post("/workflow", json=body)
         response.raise_for_status()
         return response.text
 
@@ -124,10 +148,12 @@ class Scratch:
 
 
 @asynccontextmanager
-async def hosting(settings: Settings, *functions: TaskFunction[Any, Any]) -> AsyncIterator[asyncio.Event]:
+async def hosting(
+    settings: Settings, *functions: TaskFunction[Any, Any], domain: str | None = None
+) -> AsyncIterator[asyncio.Event]:
     """Run a worker host around a block; yields the event that stops it, and sets it at the end."""
     stop = asyncio.Event()
-    running = asyncio.create_task(WorkerHost(settings, functions).run(stop))
+    running = asyncio.create_task(WorkerHost(settings, functions, domain=domain).run(stop))
     try:
         yield stop
     finally:

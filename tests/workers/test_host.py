@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import signal
 from collections import Counter
@@ -18,7 +19,7 @@ from k1nb import stack
 from k1nb.config import Settings
 from k1nb.timings import Timings
 from k1nb.workers import RetryableFailure, TaskContext, TaskFunction, TerminalFailure, serve, task, worker_id
-from k1nb.workers._result import OUTPUT_LIMIT
+from k1nb.workers._outputs import OUTPUT_LIMIT
 from tests.workers.scratch import PATIENCE, Scratch, hosting, settings_for, unique, until
 
 pytestmark = pytest.mark.anyio
@@ -42,7 +43,7 @@ class Hasty(Settings):
     @property
     def timings(self) -> Timings:
         """The waits and deadlines in force."""
-        return replace(super().timings, long_poll=0.5, drain=1.0)
+        return replace(super().timings, drain=1.0)
 
 
 class Gate:
@@ -157,20 +158,31 @@ async def test_a_wrong_input_names_the_key(scratch: Scratch, host_settings: Sett
     assert "text: " in only["reasonForIncompletion"]
 
 
-async def test_an_output_that_is_too_large_is_refused(scratch: Scratch, host_settings: Settings) -> None:
-    """An output over the server's soft limit fails for good and says what to do instead."""
-    name = await scratch.define(unique("large"), retryCount=3)
+async def test_a_large_output_is_handed_on_by_a_file(scratch: Scratch, host_settings: Settings) -> None:
+    """An output over the server's soft limit goes into a private file, and the next step of this home reads it."""
+    name, heard = unique("large"), list[int]()
+    first, second = f"{name}_make", f"{name}_read"
+    await scratch.define_workflow(name, [first, second], wire={second: "${step0.output.text}"})
 
-    @task(name)
+    @task(first)
     async def flood(given: Given, context: TaskContext) -> Made:  # noqa: ARG001 - a task takes both
         return Made(text=given.text * OUTPUT_LIMIT)
 
-    async with hosting(host_settings, flood):
+    @task(second)
+    async def drink(given: Given, context: TaskContext) -> Made:  # noqa: ARG001 - a task takes both
+        heard.append(len(given.text))
+        return Made(text="gone")
+
+    async with hosting(host_settings, flood, drink):
         execution = await scratch.ended(await scratch.start(name, text="x"))
-    (only,) = execution["tasks"]
-    assert only["status"] == "FAILED_WITH_TERMINAL_ERROR"
-    assert "more than the 3,072 KB" in only["reasonForIncompletion"]
-    assert "return its path" in only["reasonForIncompletion"]
+    made = execution["tasks"][0]
+    reference = made["outputData"]["text"]
+    file = Path(reference["k1nb_file"])
+    assert (execution["status"], heard) == ("COMPLETED", [OUTPUT_LIMIT])
+    assert (file.parent, file.name) == (host_settings.paths.outputs, f"{made['taskId']}-text.json")
+    data, facts = await asyncio.to_thread(file.read_bytes), await asyncio.to_thread(file.stat)
+    assert (facts.st_mode & 0o777, reference["bytes"]) == (0o600, len(data))
+    assert reference["sha256"] == hashlib.sha256(data).hexdigest()
 
 
 async def test_a_task_longer_than_its_response_timeout_runs_once(scratch: Scratch, host_settings: Settings) -> None:
@@ -269,25 +281,6 @@ async def test_what_outlasts_the_drain_is_handed_back(scratch: Scratch, conducto
         execution = await scratch.ended(execution_id)
     (only,) = execution["tasks"]
     assert (execution["status"], only["taskId"], only["pollCount"]) == ("COMPLETED", left["taskId"], 2)
-
-
-async def test_a_task_that_arrives_while_stopping_is_not_lost(scratch: Scratch, host_settings: Settings) -> None:
-    """What the open polls still bring after a stop goes back into the queue, not into a dead process."""
-    name, gate = await scratch.define(unique("arriving")), Gate()
-    slow = host_settings.model_copy(update={"timings_scale": 0.5})
-    with capture_logs() as lines:
-        async with hosting(slow, gated(name, gate)) as stop:
-
-            async def polling() -> bool:
-                return any(line["event"] == "worker host started" for line in lines)
-
-            await until(polling)
-            await asyncio.sleep(0.3)
-            stop.set()
-            execution_id = await scratch.start(name, text="x")
-    (only,) = await scratch.tasks(execution_id)
-    assert (only["status"], gate.runs) == ("SCHEDULED", 0)
-    assert any(line["event"] == "task handed back" for line in lines)
 
 
 async def test_thirty_executions_lose_none(scratch: Scratch, host_settings: Settings) -> None:

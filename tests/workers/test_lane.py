@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import pytest
@@ -36,7 +37,7 @@ class Proxy:
             head = await reader.readuntil(b"\r\n\r\n")
             lines = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:] if b": " in line)
             body = await reader.readexactly(int(lines.get(b"content-length", 0)))
-            fault = self.faults.pop(0) if self.faults and b"/tasks/update-v2" in head else ""
+            fault = self.faults.pop(0) if self.faults and _reports(head, body) else ""
             writer.write(await self._answer(fault, head.replace(b"keep-alive", b"close") + body))
             await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -56,10 +57,22 @@ class Proxy:
         return b"" if fault == LOSE_ANSWER else answer
 
 
+AnyProxy = TypeVar("AnyProxy", bound=Proxy)
+
+
+def _reports(head: bytes, body: bytes) -> bool:
+    """Tell whether a request reports a result; a heartbeat goes the same way."""
+    return head.startswith((b"POST /api/tasks ", b"POST /api/tasks/update-v2 ")) and b"extendLease" not in body
+
+
+def proxied(url: str, *faults: str | int) -> AbstractAsyncContextManager[tuple[str, Proxy]]:
+    """Run a proxy with faults before the server at `url`; gives its own address and itself."""
+    return serving(Proxy(url, *faults))
+
+
 @asynccontextmanager
-async def proxied(url: str, *faults: str | int) -> AsyncIterator[tuple[str, Proxy]]:
-    """Run a proxy before the server at `url`; yields its own address and itself."""
-    proxy = Proxy(url, *faults)
+async def serving(proxy: AnyProxy) -> AsyncIterator[tuple[str, AnyProxy]]:
+    """Run a proxy; yields its own address and itself."""
     server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
@@ -142,8 +155,42 @@ async def test_a_result_nobody_waits_for_is_forgotten(scratch: Scratch, conducto
     assert len(proxy.faults) > 900
 
 
-async def test_an_answer_that_comes_too_soon_is_not_asked_for_again_at_once(tmp_path: Path) -> None:
-    """A server that says at once that nothing is there, as one does whose database fails, is asked ever less often."""
+class SlowPolls(Proxy):
+    """A proxy that keeps the answer of a poll that brings a task until it is released."""
+
+    def __init__(self, upstream: str) -> None:
+        super().__init__(upstream)
+        self.brought, self.released = asyncio.Event(), asyncio.Event()
+
+    async def _answer(self, fault: str | int, request: bytes) -> bytes:
+        answer = await super()._answer(fault, request)
+        if b"/tasks/poll/batch/" in request and b"taskId" in answer:
+            self.brought.set()
+            await self.released.wait()
+        return answer
+
+
+async def test_a_task_that_arrives_while_stopping_is_not_lost(
+    scratch: Scratch, conductor_url: str, tmp_path: Path
+) -> None:
+    """What a poll still brings after a stop goes back into the queue, not into a dead process."""
+    name, runs = await scratch.define(unique("arriving")), list[str]()
+    with capture_logs() as lines:
+        async with serving(SlowPolls(conductor_url)) as (url, proxy):
+            settings = settings_for(url, tmp_path, timings_scale=0.5)
+            async with hosting(settings, counting(name, runs)) as stop:
+                execution_id = await scratch.start(name, text="x")
+                await proxy.brought.wait()
+                stop.set()
+                proxy.released.set()
+    (only,) = await scratch.tasks(execution_id)
+    assert (only["status"], runs) == ("SCHEDULED", [])
+    assert any(line["event"] == "task handed back" for line in lines)
+
+
+async def test_a_server_that_fails_is_asked_ever_less_often(tmp_path: Path) -> None:
+    """A server whose answers are none, as of one whose database fails, is asked ever less often, and polled once."""
     async with answering(b"[]") as (url, seen), hosting(settings_for(url, tmp_path), counting("hasty", [])):
         await asyncio.sleep(1)
-    assert 1 <= len(seen) <= 4
+    looks = [line for line in seen if "/tasks/queue/all" in line]
+    assert (1 <= len(looks) <= 4, sum("/tasks/poll/batch/hasty" in line for line in seen)) == (True, 1)

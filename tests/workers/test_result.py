@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +14,13 @@ from pydantic import BaseModel
 
 from k1nb import errors
 from k1nb.conductor import PolledTask, ResultStatus
+from k1nb.paths import Paths
 from k1nb.workers import RetryableFailure, TerminalFailure
-from k1nb.workers._result import OUTPUT_LIMIT, Results, is_final, read_input
+from k1nb.workers._outputs import OUTPUT_LIMIT, Outputs
+from k1nb.workers._result import Results, is_final, read_input
 
-RESULTS = Results("bench", lambda text: text.replace("s3cret", "[redacted]"))
+OUTPUTS = Outputs(Paths(Path("/nowhere"), Path("/nowhere"), Path("/nowhere")))
+RESULTS = Results("bench", lambda text: text.replace("s3cret", "[redacted]"), OUTPUTS)
 
 
 def _task(**data: Any) -> PolledTask:
@@ -40,19 +44,19 @@ class Made(BaseModel):
 
 def test_unknown_keys_are_ignored() -> None:
     """A key that the model does not have does no harm."""
-    assert read_input(Words, _task(repo="r", limit=1, more=2)).repo == "r"
+    assert read_input(Words, _task(repo="r", limit=1, more=2), OUTPUTS).repo == "r"
 
 
 def test_null_takes_the_default_where_there_is_one() -> None:
     """Conductor hands over null for what is not there; a key without a default keeps it."""
-    words = read_input(Words, _task(repo="r", branch=None, limit=None))
+    words = read_input(Words, _task(repo="r", branch=None, limit=None), OUTPUTS)
     assert (words.branch, words.limit) == ("main", None)
 
 
 def test_a_wrong_input_is_final_and_names_each_key_and_the_step() -> None:
     """A wrong input cannot get better by another try, and its author is told where to look."""
     with pytest.raises(TerminalFailure) as caught:
-        read_input(Words, _task(limit="much"))
+        read_input(Words, _task(limit="much"), OUTPUTS)
     assert "repo: Field required" in caught.value.message
     assert "limit: " in caught.value.message
     assert "build_step in workflow firmware-build" in str(caught.value.hint)
@@ -66,7 +70,7 @@ def test_a_wrong_input_is_final_and_names_each_key_and_the_step() -> None:
 def test_any_input_is_read_or_refused_for_good(data: dict[str, Any]) -> None:
     """Whatever an input holds, it either fits the model or is a terminal failure."""
     with suppress(TerminalFailure):
-        words = read_input(Words, _task(**data))
+        words = read_input(Words, _task(**data), OUTPUTS)
         assert words.branch == ("main" if data.get("branch") is None else data["branch"])
 
 
@@ -74,12 +78,6 @@ def test_the_output_is_what_json_says() -> None:
     """An output model goes out as JSON data."""
     result = RESULTS.completed(_task(), Made(text="x"))
     assert (result.status, result.output) == (ResultStatus.COMPLETED, {"text": "x", "at": "2030-01-02T00:00:00Z"})
-
-
-def test_an_output_over_the_soft_limit_is_refused_with_its_size() -> None:
-    """A task's output above 3,072 KB is a terminal failure that says so."""
-    with pytest.raises(TerminalFailure, match="has 3,073 KB, more than the 3,072 KB"):
-        RESULTS.completed(_task(), Made(text="x" * OUTPUT_LIMIT))
 
 
 def test_secrets_are_masked_in_output_reason_and_log() -> None:
@@ -141,10 +139,19 @@ def test_a_foreign_error_gives_its_type_and_message() -> None:
     assert RESULTS.failed(_task(), ZeroDivisionError("by zero")).reason == "ZeroDivisionError: by zero"
 
 
-def test_a_failure_s_output_may_hold_anything_but_too_much() -> None:
-    """A failure's output is made JSON, and left out with a word about it if it is too large."""
+def test_a_failure_s_output_may_hold_anything(tmp_path: Path) -> None:
+    """A failure's output is made JSON, and kept in a file where it is too large."""
     odd = RESULTS.failed(_task(), TerminalFailure("no", output={"at": datetime(2030, 1, 2, tzinfo=UTC), "o": object}))
-    large = RESULTS.failed(_task(), TerminalFailure("no", output={"x": "x" * OUTPUT_LIMIT}))
+    results = Results("bench", str, Outputs(Paths(tmp_path, tmp_path, tmp_path)))
+    large = results.failed(_task(), TerminalFailure("no", output={"x": "x" * OUTPUT_LIMIT}))
     assert odd.output["at"] == "2030-01-02T00:00:00Z"
-    assert large.output == {}
-    assert large.reason.startswith("no; the output of build has 3,073 KB")
+    assert (large.reason, [*large.output["x"]]) == ("no", ["k1nb_file", "bytes", "sha256"])
+
+
+def test_a_large_output_without_a_place_is_said(tmp_path: Path) -> None:
+    """Where the file of a failure's large output cannot be written, the reason says so and the failure is reported."""
+    (tmp_path / "outputs").touch()
+    results = Results("bench", str, Outputs(Paths(tmp_path, tmp_path, tmp_path)))
+    failed = results.failed(_task(), TerminalFailure("no", output={"x": "x" * OUTPUT_LIMIT}))
+    assert failed.output == {}
+    assert failed.reason.startswith(f"no; cannot write {tmp_path}/outputs/id1-x.json")
