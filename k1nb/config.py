@@ -170,6 +170,14 @@ def load() -> Settings:
         ) from None
 
 
+def origins() -> dict[str, str]:
+    """Return where each setting that is set comes from, by its key: `the environment` or the settings file's path."""
+    file = _file()
+    there = {name.upper() for name, value in os.environ.items() if value}
+    from_environment = (name for name in Settings.model_fields if _environment_name(name) in there)
+    return dict.fromkeys(_read(file), str(file)) | dict.fromkeys(from_environment, "the environment")
+
+
 def environment(settings: Settings, **changes: str) -> dict[str, str]:
     """Return the environment for a child process: this one's, with `settings`' home and cache, and `changes`."""
     child = {**os.environ, "K1NB_HOME": str(settings.home), "K1NB_CACHE": str(settings.cache)}

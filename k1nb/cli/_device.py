@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from dataclasses import asdict
 from enum import StrEnum
@@ -43,7 +42,7 @@ def list_(json: Json = False) -> None:
     """List the inventory."""
     from k1nb.device import Inventory
 
-    devices = Inventory(_output.settings().paths).list()
+    devices = Inventory(_output.settings(logs=False).paths).list()
     if json:
         _output.data([asdict(device) for device in devices])
         return
@@ -129,6 +128,8 @@ def simulate(
     What has been hit is forgotten when the command ends. The private routes below /k1nb/ are never slow or refused.
     Unhealthy firmware, or firmware with little heap, is no fault of a device: send it such an image.
     """
+    import asyncio
+
     from k1nb.device import Inventory, parse_faults, simulate
 
     faults = parse_faults(fault or ())

@@ -60,7 +60,7 @@ def list_(json: Json = False) -> None:
     """List the records, newest first."""
     from k1nb.records import Archive
 
-    found = Archive(_output.settings().paths).list()
+    found = Archive(_output.settings(logs=False).paths).list()
     if json:
         _output.data([record.as_dict() for record in found])
         return
@@ -73,7 +73,7 @@ def show(run: RunId, json: Json = False) -> None:
     """Show a record: verdict, checks, files."""
     from k1nb.records import Archive
 
-    _print(Archive(_output.settings().paths).get(run), json=json)
+    _print(Archive(_output.settings(logs=False).paths).get(run), json=json)
 
 
 def import_(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -44,7 +43,7 @@ def status(json: Json = False) -> None:
     """Show the services; exit code 1 unless all of them run."""
     from k1nb import stack
 
-    found = stack.status(_output.settings())
+    found = stack.status(_output.settings(logs=False))
     _report(found, json=json)
     if any(s.state != "running" for s in found):
         sys.exit(1)
@@ -68,6 +67,8 @@ def logs(
 
 def workers() -> None:
     """Run the task workers in the foreground; SIGTERM or Ctrl-C lets running tasks finish."""
+    import asyncio
+
     from k1nb.workers import serve
 
     sys.exit(asyncio.run(serve(_output.settings())))

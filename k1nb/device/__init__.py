@@ -1,25 +1,31 @@
 """Devices: the inventory, the HTTP client, the OTA sender, and a simulator that is one."""
 
-from k1nb.device._answers import (
-    CurrentPattern,
-    Health,
-    Info,
-    Pattern,
-    Patterns,
-    Performance,
-    Selected,
-    Wifi,
-)
-from k1nb.device._checks import checks
-from k1nb.device._client import DeviceClient
-from k1nb.device._inventory import Device, Inventory, default_device
-from k1nb.device._limiter import RateLimiter
-from k1nb.device._lock import FlashLock, flash_lock
-from k1nb.device._ota import Transfer, ota_answers, send_image
-from k1nb.device._proof import prove_simulator
-from k1nb.device._readings import Readings, readings
-from k1nb.device._snapshot import Snapshot, restore_snapshot, take_snapshot
-from k1nb.device.simulator import Fault, Faults, parse_faults, simulate
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from k1nb.device._answers import (
+        CurrentPattern,
+        Health,
+        Info,
+        Pattern,
+        Patterns,
+        Performance,
+        Selected,
+        Wifi,
+    )
+    from k1nb.device._checks import checks
+    from k1nb.device._client import DeviceClient
+    from k1nb.device._inventory import Device, Inventory, clash, default_device
+    from k1nb.device._limiter import RateLimiter
+    from k1nb.device._lock import FlashLock, flash_lock
+    from k1nb.device._ota import Transfer, ota_answers, send_image
+    from k1nb.device._proof import prove_simulator
+    from k1nb.device._readings import Readings, readings
+    from k1nb.device._snapshot import Snapshot, restore_snapshot, take_snapshot
+    from k1nb.device.simulator import Fault, Faults, parse_faults, simulate
 
 __all__ = [
     "CurrentPattern",
@@ -41,6 +47,7 @@ __all__ = [
     "Transfer",
     "Wifi",
     "checks",
+    "clash",
     "default_device",
     "flash_lock",
     "ota_answers",
@@ -52,3 +59,27 @@ __all__ = [
     "simulate",
     "take_snapshot",
 ]
+
+_HOMES = {
+    **dict.fromkeys(
+        ("CurrentPattern", "Health", "Info", "Pattern", "Patterns", "Performance", "Selected", "Wifi"), "_answers"
+    ),
+    **dict.fromkeys(("checks",), "_checks"),
+    **dict.fromkeys(("DeviceClient",), "_client"),
+    **dict.fromkeys(("Device", "Inventory", "clash", "default_device"), "_inventory"),
+    **dict.fromkeys(("RateLimiter",), "_limiter"),
+    **dict.fromkeys(("FlashLock", "flash_lock"), "_lock"),
+    **dict.fromkeys(("Transfer", "ota_answers", "send_image"), "_ota"),
+    **dict.fromkeys(("prove_simulator",), "_proof"),
+    **dict.fromkeys(("Readings", "readings"), "_readings"),
+    **dict.fromkeys(("Snapshot", "restore_snapshot", "take_snapshot"), "_snapshot"),
+    **dict.fromkeys(("Fault", "Faults", "parse_faults", "simulate"), "simulator"),
+}
+"""The module of each name; it is imported when the name is asked for: most who read the inventory send nothing."""
+
+
+def __getattr__(name: str) -> Any:
+    """Import the module of a name that is asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from k1nb.records._archive import Archive
+from k1nb.records._archive import Archive, lost_runs
 from k1nb.records._facts import children_of, devices_meant, executions_since, not_configured, readings_of
 from k1nb.records._importing import import_notebook
 from k1nb.records._notebook import find_notebook, shipped
@@ -33,6 +33,7 @@ __all__ = [
     "executions_since",
     "find_notebook",
     "import_notebook",
+    "lost_runs",
     "not_configured",
     "readings_of",
     "run_notebook",

@@ -46,6 +46,11 @@ class Archive:
             yield record_in(folder)
 
 
+def lost_runs(paths: Paths) -> list[str]:
+    """Return the staged runs whose process has ended: they wait to be moved in as INTERRUPTED."""
+    return [folder.name for folder in folders(paths.staging) if not alive(record_in(folder).manifest)]
+
+
 def folders(parent: Path) -> list[Path]:
     """Return the records' folders below one; what is being made or staged is hidden by a dot."""
     try:

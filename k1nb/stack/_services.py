@@ -29,7 +29,7 @@ SERVICES = (CONDUCTOR, SIMULATOR, WORKERS)
 
 HOST = "127.0.0.1"
 _LOOPBACK = (HOST, "localhost")
-_JAVA_OPTIONS = (
+JAVA_OPTIONS = (
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
     "-XX:+ExitOnOutOfMemoryError",
@@ -127,7 +127,7 @@ def address(settings: Settings, name: str) -> str:
 
 def server_properties(settings: Settings) -> dict[str, str]:
     """Return the properties of the local Conductor server; each deviation from a default has its reason."""
-    _require_loopback(settings)
+    require_loopback(settings)
     return {
         "server.port": str(settings.conductor_port),
         "server.address": HOST,
@@ -154,7 +154,8 @@ def properties_text(properties: Mapping[str, str]) -> str:
     return "".join(f"{key}={value}\n" for key, value in properties.items())
 
 
-def _require_loopback(settings: Settings) -> None:
+def require_loopback(settings: Settings) -> None:
+    """Raise SettingError where CONDUCTOR_SERVER_URL is no address that the local server can be given."""
     parts = urlsplit(settings.conductor_server_url)
     if parts.scheme != "http" or parts.hostname not in _LOOPBACK or parts.path != "/api":
         raise SettingError(
@@ -172,12 +173,12 @@ def _conductor(settings: Settings, notify: Notify) -> Service:
     scratch = private(folder / "tmp")
     file = folder / "conductor.properties"
     java, jar = find_java(settings), server_jar(settings, notify)
-    start = boot(java, jar, _JAVA_OPTIONS, settings.cache, _training(settings), notify)
+    start = boot(java, jar, JAVA_OPTIONS, settings.cache, _training(settings), notify)
     write_text(file, text)
     own = (f"-Xmx{settings.server_heap_mb}m", f"-Djava.io.tmpdir={scratch}")
     return Service(
         name=CONDUCTOR,
-        command=(str(java.path), *_JAVA_OPTIONS, *own, *start),
+        command=(str(java.path), *JAVA_OPTIONS, *own, *start),
         folder=folder,
         environment={"CONDUCTOR_CONFIG_FILE": str(file), **_revision(text)},
         endpoints=endpoints(settings, CONDUCTOR),

@@ -10,7 +10,7 @@ import pytest
 from k1nb.config import Settings
 from k1nb.stack import Java, find_java, server_jar
 from k1nb.stack._boot import FIRST_WITH_CACHE, Training, boot
-from k1nb.stack._services import _JAVA_OPTIONS, describe
+from k1nb.stack._services import JAVA_OPTIONS, describe
 from k1nb.timings import Timings
 
 
@@ -98,5 +98,5 @@ def test_java_runs_without_a_damaged_cache(java: Java, tmp_path: Path) -> None:
     """A cache that is none is left aside by Java: the program starts all the same."""
     damaged = tmp_path / "damaged.aot"
     damaged.write_bytes(b"\0" * 100_000)
-    command = [str(java.path), *_JAVA_OPTIONS, f"-XX:AOTCache={damaged}", "-version"]
+    command = [str(java.path), *JAVA_OPTIONS, f"-XX:AOTCache={damaged}", "-version"]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
