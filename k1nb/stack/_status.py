@@ -80,7 +80,7 @@ def check(seen: ServiceStatus) -> Check:
     if seen.state == "failed":
         hint = f"`k1nb logs {seen.name}`, then `k1nb up {seen.name}`"
     if seen.hung:
-        hint = f"`k1nb down {seen.name}`, then `k1nb up {seen.name}`; `kill -CONT {seen.pid}` lets it go on where it was"
+        hint = f"`k1nb down {seen.name}`, then `k1nb up {seen.name}`; or `kill -CONT {seen.pid}`, and it goes on"
     return Check(f"service {seen.name}: runs", answer, evidence, hint=hint, source="supervisord")
 
 

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 _MIB = 1024 * 1024
 ABANDONED = timedelta(days=1)
 """A build folder that nothing has touched for so long belongs to no build; the longest has minutes."""
+_CLOCK = 2.0
+"""Seconds by which a process's start and a file's time may be told apart wrongly."""
 _SCRATCH = (".training-*", ".app-*")
 """Folders of a start that was cut off while it unpacked the server or made its cache."""
 
@@ -139,8 +141,9 @@ def _port(name: str, endpoint: Endpoint, ours: Sequence[psutil.Process]) -> Port
         return Port(name, endpoint, refused=error.strerror or str(error))
     if own := holding(endpoint, ours):
         return Port(name, endpoint, Holder(own.name(), own.pid, service_name(own)))
-    stranger = holding(endpoint, psutil.process_iter())
-    return Port(name, endpoint, Holder(stranger.name(), stranger.pid) if stranger else Holder("a program of another user"))
+    if stranger := holding(endpoint, psutil.process_iter()):
+        return Port(name, endpoint, Holder(stranger.name(), stranger.pid))
+    return Port(name, endpoint, Holder("a program of another user"))
 
 
 def kept(settings: Settings) -> list[Kept]:
@@ -232,12 +235,17 @@ def _orphans(settings: Settings) -> Iterator[str]:
 
 
 def _alive(pid_file: Path) -> bool | None:
-    """Tell whether the process that a pid file names lives; None where there is no such file."""
+    """Tell whether the process that a pid file names lives; None where there is no such file.
+
+    One that began after the file was written was given the pid anew.
+    """
     try:
-        return psutil.pid_exists(int(pid_file.read_text(encoding="utf-8")))
+        process = psutil.Process(int(pid_file.read_text(encoding="utf-8")))
+        known = process.status() != psutil.STATUS_ZOMBIE
+        return known and process.create_time() < pid_file.stat().st_mtime + _CLOCK
     except OSError:
         return None
-    except ValueError:
+    except (psutil.Error, ValueError):
         return False
 
 

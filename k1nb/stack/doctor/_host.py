@@ -49,7 +49,9 @@ def python_check(version: str, wanted: str, prefix: str) -> Check:
     name, seen = "python: version", f"Python {version} in {prefix}"
     if SpecifierSet(wanted).contains(version, prereleases=True):
         return Check(name, Status.OK, f"{seen}, {wanted or 'any'} is wanted", source="sys.version")
-    return Check(name, Status.FAIL, f"{seen}, but {wanted} is wanted", "install k1nb with another Python", "sys.version")
+    return Check(
+        name, Status.FAIL, f"{seen}, but {wanted} is wanted", "install k1nb with another Python", "sys.version"
+    )
 
 
 def package_checks(declared: Iterable[Requirement], installed: Mapping[str, str], *, k1nb: str) -> list[Check]:
@@ -140,7 +142,9 @@ def clock_check(first: Clocks, last: Clocks, installed: datetime, zone: str) -> 
     if abs(drift) > STEP:
         why = f"it was set by {drift:+.1f} s while it was looked at: times in records and leases are wrong meanwhile"
         return Check(name, Status.WARN, why, hint, source)
-    return Check(name, Status.OK, f"{_at(now)}, steady; the time zone here is {zone}, records are in UTC", source=source)
+    return Check(
+        name, Status.OK, f"{_at(now)}, steady; the time zone here is {zone}, records are in UTC", source=source
+    )
 
 
 def _at(when: datetime) -> str:

@@ -96,7 +96,9 @@ def inventory_checks(devices: Sequence[Device] | K1Error, file: Path, default: s
     if isinstance(devices, K1Error):
         return [Check(name, Status.FAIL, devices.message, devices.hint, source)]
     meant = [] if default is None else [_default(devices, default, source)]
-    doubles = [f"{taken} is both {a.name}'s and {b.name}'s" for a, b in combinations(devices, 2) if (taken := clash(a, b))]
+    doubles = [
+        f"{taken} is both {a.name}'s and {b.name}'s" for a, b in combinations(devices, 2) if (taken := clash(a, b))
+    ]
     if doubles:
         hint = "remove one of them with `k1nb device remove`, and deploy to neither before that"
         return [Check(name, Status.FAIL, "; ".join(doubles), hint, source), *meant]
@@ -127,12 +129,13 @@ def project_checks(projects: Mapping[str, tuple[Path, str]]) -> list[Check]:
         why = "none is set, so no firmware but the demo's can be built"
         hint = "set PLATFORMIO_PROJECT_PATH to the PlatformIO project in its git clone"
         return [Check("projects: set", Status.NOT_CONFIGURED, why, hint, "settings")]
-    return [
-        Check(f"project {name}: there", Status.FAIL, wrong, "correct PLATFORMIO_PROJECT_PATH or K1NB_REPOSITORIES", str(path))
-        if wrong
-        else Check(f"project {name}: there", Status.OK, "a PlatformIO project in a git clone", source=str(path))
-        for name, (path, wrong) in projects.items()
-    ]
+    return [_project(f"project {name}: there", str(path), wrong) for name, (path, wrong) in projects.items()]
+
+
+def _project(name: str, path: str, wrong: str) -> Check:
+    if wrong:
+        return Check(name, Status.FAIL, wrong, "correct PLATFORMIO_PROJECT_PATH or K1NB_REPOSITORIES", path)
+    return Check(name, Status.OK, "a PlatformIO project in a git clone", source=path)
 
 
 def jar_check(jar: Jar) -> Check:

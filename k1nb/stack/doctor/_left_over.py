@@ -29,13 +29,16 @@ class LeftOver:
 
 def left_over_checks(found: LeftOver) -> list[Check]:
     """Judge each kind of left-over; each is harmless to look at and has a remedy."""
+    ends = "`k1nb up` ends them and starts anew, `k1nb down` ends them"
+    mends = "`k1nb up` mends that: what was under way is continued"
+    moves = "the next `k1nb run` moves them into the archive as INTERRUPTED"
     return [
-        _check("processes", found.orphans, "run without a supervisord", "`k1nb up` ends them and starts anew, `k1nb down` ends them"),
+        _check("processes", found.orphans, "run without a supervisord", ends),
         _check("builds", found.builds, "go on without a worker host", "`k1nb up workers` ends them"),
-        _check("pid files", found.pid_files, "name processes that are no more", "`k1nb up` mends that: what was under way is continued"),
-        _check("staged runs", found.runs, "broke off before they concluded", "the next `k1nb run` moves them into the archive as INTERRUPTED"),
+        _check("pid files", found.pid_files, "name processes that are no more", mends),
+        _check("staged runs", found.runs, "broke off before they concluded", moves),
         _check("folders", found.folders, "are abandoned", _remove(found.folders)),
-    ]  # fmt: skip
+    ]
 
 
 def _check(kind: str, found: Iterable[object], what: str, hint: str) -> Check:
@@ -48,5 +51,5 @@ def _check(kind: str, found: Iterable[object], what: str, hint: str) -> Check:
 
 
 def _remove(folders: Sequence[Path]) -> str:
-    parents = sorted({str(folder.parent) for folder in folders})
-    return f"see that no execution uses them (`k1nb executions list --running`), then remove them below {', '.join(parents)}"
+    parents = ", ".join(sorted({str(folder.parent) for folder in folders}))
+    return f"see that no execution uses them (`k1nb executions list --running`), then remove them below {parents}"
