@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from k1nb.cli import _output
+from k1nb.cli import _complete, _output
 from k1nb.cli._output import Json
 
 
@@ -27,7 +27,10 @@ class Kind(StrEnum):
     simulator = "simulator"
 
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Name, MAC or address of the inventory.")]
+Name = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="Name, MAC or address of the inventory.", autocompletion=_complete.devices),
+]
 
 
 def group(app: typer.Typer) -> typer.Typer:
@@ -102,7 +105,12 @@ def info(name: Name, json: Json = False) -> None:
 
 
 def simulate(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Inventory entries of kind simulator.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME...", help="Inventory entries of kind simulator.", autocompletion=_complete.devices
+        ),
+    ],
     fault: Annotated[
         list[str] | None, typer.Option(metavar="FAULT", help="NAME[=VALUE][xCOUNT], see above; may be repeated.")
     ] = None,

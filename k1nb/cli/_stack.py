@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from k1nb.cli import _output
+from k1nb.cli import _complete, _output
 from k1nb.cli._output import Json
 
 if TYPE_CHECKING:
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     from k1nb.stack import ServiceStatus
 
-Services = Annotated[list[str] | None, typer.Argument(metavar="[SERVICE]...", help="conductor, workers, simulator")]
+Services = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[SERVICE]...", help="conductor, workers, simulator", autocompletion=_complete.services),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -50,7 +53,9 @@ def status(json: Json = False) -> None:
 
 
 def logs(
-    service: Annotated[str, typer.Argument(help="conductor, workers, simulator, or supervisord")],
+    service: Annotated[
+        str, typer.Argument(help="conductor, workers, simulator, or supervisord", autocompletion=_complete.logs)
+    ],
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many of the last lines.")] = 50,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come.")] = False,
 ) -> None:

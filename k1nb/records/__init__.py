@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from k1nb.records._archive import Archive, lost_runs
+from k1nb.records._archive import Archive, lost_runs, run_ids
 from k1nb.records._facts import children_of, devices_meant, executions_since, not_configured, readings_of
 from k1nb.records._importing import import_notebook
 from k1nb.records._notebook import find_notebook, shipped
@@ -36,6 +36,7 @@ __all__ = [
     "lost_runs",
     "not_configured",
     "readings_of",
+    "run_ids",
     "run_notebook",
     "shipped",
     "table_html",
