@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from k1nb import config
-from k1nb.config import Settings, origins
+from k1nb.config import Settings, load, origins
 from k1nb.errors import SettingError
 
 
@@ -152,7 +152,9 @@ def test_each_setting_s_origin_is_known(settings: Settings, monkeypatch: pytest.
     """A setting comes from the environment, from the file, or is at its default and not listed."""
     monkeypatch.setenv("LOG_LEVEL", "debug")
     monkeypatch.setenv("METRICS_PORT", "9999")
-    found = origins()
+    monkeypatch.setenv("K1NB_TARGET", "local")
+    found = origins(load())
     assert found["log_level"] == found["metrics_port"] == "the environment"
+    assert "target" not in found
     assert found["conductor_server_url"] == str(settings.paths.settings_file)
     assert "java" not in found

@@ -9,6 +9,8 @@ from k1nb.conductor._finding import Finding
 from k1nb.conductor._forgotten import Repair, find_forgotten, forgotten, repair, running_executions
 from k1nb.conductor._lint import lint
 from k1nb.conductor._path import longest_path
+from k1nb.conductor._queue_checks import Host, QueueLimits, queue_checks
+from k1nb.conductor._queues import Queues, Work, look_at_queues
 from k1nb.conductor._sync import Applied, apply_definitions, plan_definitions
 from k1nb.conductor._task_client import PolledTask, ResultStatus, TaskClient, TaskResult
 
@@ -19,8 +21,11 @@ __all__ = [
     "Execution",
     "ExecutionStatus",
     "Finding",
+    "Host",
     "PollData",
     "PolledTask",
+    "QueueLimits",
+    "Queues",
     "Repair",
     "ResultStatus",
     "Task",
@@ -28,6 +33,7 @@ __all__ = [
     "TaskResult",
     "TaskStatus",
     "TokenAuth",
+    "Work",
     "apply_definitions",
     "checks",
     "find_forgotten",
@@ -35,7 +41,9 @@ __all__ = [
     "lint",
     "load",
     "longest_path",
+    "look_at_queues",
     "plan_definitions",
+    "queue_checks",
     "repair",
     "running_executions",
 ]

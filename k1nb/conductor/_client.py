@@ -224,6 +224,10 @@ class Conductor:
             for item in self._objects("/tasks/queue/polldata/all")
         ]
 
+    def ask(self, route: str, **params: str) -> dict[str, Any]:
+        """Return the JSON object that a GET of a route answers; for the other modules of this room."""
+        return self._object(route, **params)
+
     def _object(self, route: str, **params: str) -> dict[str, Any]:
         response = self._send("GET", route, params=params)
         answer = _json(response)

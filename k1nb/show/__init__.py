@@ -1,7 +1,7 @@
 """What people look at: executions as timelines, the figure of the day, plans, checks, and what the terminal prints."""
 
 from k1nb.show._day import day
-from k1nb.show._tables import Table, checks_table, plan_table
+from k1nb.show._tables import Table, checks_table, plan_table, services_table
 from k1nb.show._terminal import (
     print_artifacts,
     print_checks,
@@ -15,6 +15,7 @@ from k1nb.show._terminal import (
     print_services,
 )
 from k1nb.show._timeline import timeline
+from k1nb.show._work import work, work_table
 
 __all__ = [
     "Table",
@@ -31,5 +32,8 @@ __all__ = [
     "print_record",
     "print_records",
     "print_services",
+    "services_table",
     "timeline",
+    "work",
+    "work_table",
 ]

@@ -92,7 +92,7 @@ def _settings(settings: Settings) -> list[Check]:
         require_loopback(settings)
     except SettingError as error:
         return [*settings_checks({}, refused=error), *permission_checks(_facts.kept(settings))]
-    return [*settings_checks(origins()), *permission_checks(_facts.kept(settings))]
+    return [*settings_checks(origins(settings)), *permission_checks(_facts.kept(settings))]
 
 
 def _places(settings: Settings) -> list[Check]:

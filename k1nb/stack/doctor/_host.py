@@ -65,7 +65,7 @@ def package_checks(declared: Iterable[Requirement], installed: Mapping[str, str]
 def _installation(installed: str | None, k1nb: str) -> Check:
     name, source = "packages: k1nb", "metadata of the installed packages"
     if installed is None:
-        why = "k1nb is not installed, so what it needs is not declared here"
+        why = "it is not installed, so what it needs is not declared here"
         return Check(name, Status.UNKNOWN, why, "install it: `pip install -e .` in the checkout", source)
     if installed != k1nb:
         why = f"the code is k1nb {k1nb}, but {installed} is what is installed"
