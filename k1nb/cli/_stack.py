@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from k1nb.cli import _complete, _output
+from k1nb.cli import _complete, _output, _progress
 from k1nb.cli._output import Json
 
 if TYPE_CHECKING:
@@ -32,14 +32,18 @@ def up(services: Services = None, json: Json = False) -> None:
     """Start the services of the target and wait until they are ready for work."""
     from k1nb import stack
 
-    _report(stack.up(_output.settings(), services or (), _output.note), json=json)
+    with _progress.service_lines() as said:
+        found = stack.up(_output.settings(), services or (), said)
+    _report(found, json=json)
 
 
 def down(services: Services = None, json: Json = False) -> None:
     """Stop services, all if none is named; running tasks finish first."""
     from k1nb import stack
 
-    _report(stack.down(_output.settings(), services or (), _output.note), json=json)
+    with _progress.service_lines() as said:
+        found = stack.down(_output.settings(), services or (), said)
+    _report(found, json=json)
 
 
 def status(json: Json = False) -> None:

@@ -248,7 +248,9 @@ class Conductor:
             executions = [Execution.from_json(item) for item in items]
         except (KeyError, TypeError, ValueError) as error:
             raise ConductorRefused(
-                f"{self.url} gave something that is no execution: {type(error).__name__} {error}", status=200
+                f"{self.url} gave something that is no execution: {type(error).__name__} {error}",
+                status=200,
+                hint="see `k1nb logs conductor`",
             ) from error
         return sorted(executions, key=lambda e: e.started_at.timestamp() if e.started_at else 0.0, reverse=True)
 

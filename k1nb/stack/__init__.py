@@ -4,6 +4,7 @@ from k1nb.stack._deploy import StackFacts, apply, deployment_checks, observe, pl
 from k1nb.stack._jar import server_jar
 from k1nb.stack._java import Java, find_java
 from k1nb.stack._logs import logs
+from k1nb.stack._progress import ServiceLine
 from k1nb.stack._services import SERVICES
 from k1nb.stack._stack import down, up
 from k1nb.stack._status import ServiceStatus, checks, status
@@ -12,6 +13,7 @@ from k1nb.stack._work import work, work_checks
 __all__ = [
     "SERVICES",
     "Java",
+    "ServiceLine",
     "ServiceStatus",
     "StackFacts",
     "apply",

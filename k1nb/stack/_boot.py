@@ -22,6 +22,7 @@ from k1nb.timings import Timings
 
 FIRST_WITH_CACHE = 25
 """First Java version that writes such a cache by itself at the end of a run."""
+_WHY = "the server starts without it; see `k1nb doctor`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,7 @@ def _train(command: Sequence[str], unpacked: Path, classes: Path, training: Trai
                 server.kill()
                 server.wait()
         if not written.is_file():
-            raise ServiceError("the training start left no cache")
+            raise ServiceError("the training start left no cache", hint=_WHY)
         written.rename(classes)
 
 
@@ -159,9 +160,9 @@ def _await_ready(server: subprocess.Popen[bytes], training: Training) -> None:
     deadline = time.monotonic() + training.timings.conductor_ready
     while not training.ready():
         if server.poll() is not None:
-            raise ServiceError(f"the training start ended with exit status {server.returncode}")
+            raise ServiceError(f"the training start ended with exit status {server.returncode}", hint=_WHY)
         if time.monotonic() > deadline:
-            raise ServiceError("the training start was not ready in time")
+            raise ServiceError("the training start was not ready in time", hint=_WHY)
         time.sleep(training.timings.service_poll)
 
 

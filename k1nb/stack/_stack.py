@@ -16,6 +16,7 @@ from k1nb.stack._jar import Notify, ignore
 from k1nb.stack._logs import last_lines
 from k1nb.stack._memory import Memory, secrets_digest
 from k1nb.stack._processes import end_left_over, left_over, listens, require_free
+from k1nb.stack._progress import ServiceLine, about
 from k1nb.stack._ready import ReadyProbe
 from k1nb.stack._services import SERVICES, WORKERS, Service, chosen, configured, describe
 from k1nb.stack._status import ServiceStatus, status
@@ -33,7 +34,9 @@ def up(settings: Settings, services: Sequence[str] = (), on_progress: Notify | N
     names = chosen(settings, services)
     with _alone(settings, notify):
         names = _with_those_to_restart(settings, names)
-        bring_up(settings, [describe(settings, name, notify) for name in names], notify, everything=not services)
+        bring_up(
+            settings, [describe(settings, name, about(name, notify)) for name in names], notify, everything=not services
+        )
     return status(settings)
 
 
@@ -47,7 +50,7 @@ def bring_up(settings: Settings, services: Sequence[Service], notify: Notify, *,
     for service in services:
         _start(settings, supervisor, memory, service, notify)
         if service.once_ready:
-            service.once_ready(notify)
+            service.once_ready(about(service.name, notify))
 
 
 def down(settings: Settings, services: Sequence[str] = (), on_progress: Notify | None = None) -> list[ServiceStatus]:
@@ -150,7 +153,7 @@ def _drop_unwanted(settings: Settings, supervisor: Supervisor, notify: Notify) -
 
 def _start(settings: Settings, supervisor: Supervisor, memory: Memory, service: Service, notify: Notify) -> None:
     """Have the service running as described, and ready."""
-    began = time.monotonic()
+    began, notify = time.monotonic(), about(service.name, notify)
     how = supervisor.prepare(service)
     state = supervisor.process(service.name).state if how != "new" else "STOPPED"
     runs = state in ("STARTING", "RUNNING")
@@ -171,7 +174,8 @@ def _start(settings: Settings, supervisor: Supervisor, memory: Memory, service: 
     except ServiceError as error:
         memory.failed(service.name, error.message)
         raise
-    notify(f"{service.name} is ready" + ("" if runs else f" after {time.monotonic() - began:.1f} s"))
+    took = "" if runs else f" after {time.monotonic() - began:.1f} s"
+    notify(ServiceLine(f"{service.name} is ready{took}", service.name, ready=True))
 
 
 def _await_ready(settings: Settings, supervisor: Supervisor, service: Service) -> None:

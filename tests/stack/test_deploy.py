@@ -7,13 +7,14 @@ import signal
 from dataclasses import replace
 from typing import Any
 
+import psutil
 import pytest
 
 from k1nb.checks import Status
 from k1nb.config import Settings
 from k1nb.errors import ConsentError
 from k1nb.plan import Plan, Step
-from k1nb.stack import ServiceStatus, StackFacts, apply, deployment_checks, down, observe, plan, status
+from k1nb.stack import ServiceStatus, StackFacts, apply, deployment_checks, observe, plan, status
 from tests.refusals import listing
 
 RUNS = ServiceStatus("conductor", "running", pid=7)
@@ -100,15 +101,15 @@ def test_other_settings_are_planned_as_restarts(line: Settings) -> None:
     assert plan(observe(line)).steps == ()
 
 
-def test_a_stopped_and_a_suspended_service_are_brought_back(line: Settings) -> None:
-    """One plan starts what was stopped and restarts what hangs; afterwards all is as wanted."""
-    down(line, ["simulator"])
-    (workers,) = [service for service in status(line) if service.name == "workers"]
-    assert workers.pid
-    os.kill(workers.pid, signal.SIGSTOP)
+def test_a_suspended_service_is_brought_back(line: Settings) -> None:
+    """What hangs is planned to be restarted; applied with consent, it is another process, and all is as wanted."""
+    (simulator,) = [service for service in status(line) if service.name == "simulator"]
+    assert simulator.pid
+    os.kill(simulator.pid, signal.SIGSTOP)
     facts = observe(line)
     planned = plan(facts)
-    assert [(s.action, s.subject) for s in planned.steps] == [("start", "simulator"), ("restart", "workers")]
+    assert [(s.action, s.subject, s.destructive) for s in planned.steps] == [("restart", "simulator", True)]
     applied = apply(line, facts, planned, consent=planned.id)
     assert {service.state for service in applied or ()} == {"running"}
+    assert not psutil.pid_exists(simulator.pid)
     assert {check.status for check in deployment_checks(line, facts, planned, applied)} == {Status.OK}
