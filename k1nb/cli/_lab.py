@@ -43,4 +43,4 @@ def lab(
         *(("--allow-root",) if os.geteuid() == 0 else ()),
     ]
     sys.stderr.flush()
-    os.execve(sys.executable, words, environment(settings))  # noqa: S606 - a list of words, no shell
+    os.execve(sys.executable, words, environment(settings, K1NB_RUN=""))  # noqa: S606 - a list of words, no shell

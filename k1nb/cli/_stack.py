@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -85,7 +84,7 @@ def workers() -> None:
 
 def _report(found: Sequence[ServiceStatus], *, json: bool) -> None:
     if json:
-        _output.data([asdict(service) for service in found])
+        _output.data([service.as_dict() for service in found])
         return
     from k1nb import show
 
