@@ -172,6 +172,16 @@ def load() -> Settings:
         ) from None
 
 
+def origins(settings: Settings) -> dict[str, str]:
+    """Return where each setting that is not at its default comes from, by its key: `the environment`, or the file."""
+    file = _file()
+    there = {name.upper() for name, value in os.environ.items() if value}
+    from_environment = (name for name in Settings.model_fields if _environment_name(name) in there)
+    every = dict.fromkeys(_read(file), str(file)) | dict.fromkeys(from_environment, "the environment")
+    defaults = {name: field.get_default(call_default_factory=True) for name, field in Settings.model_fields.items()}
+    return {name: origin for name, origin in every.items() if getattr(settings, name) != defaults[name]}
+
+
 def environment(settings: Settings, **changes: str) -> dict[str, str]:
     """Return the environment for a child process: this one's, with `settings`' home and cache, and `changes`."""
     child = {**os.environ, "K1NB_HOME": str(settings.home), "K1NB_CACHE": str(settings.cache)}

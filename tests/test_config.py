@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from k1nb import config
+from k1nb.config import Settings, load, origins
 from k1nb.errors import SettingError
 
 
@@ -145,3 +146,15 @@ def test_an_address_with_a_wrong_port_is_refused(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("CONDUCTOR_SERVER_URL", f"http://127.0.0.1:{port}/api")
     with pytest.raises(SettingError, match=f"CONDUCTOR_SERVER_URL .*:{port}/api"):
         config.load()
+
+
+def test_each_setting_s_origin_is_known(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A setting comes from the environment, from the file, or is at its default and not listed."""
+    monkeypatch.setenv("LOG_LEVEL", "debug")
+    monkeypatch.setenv("METRICS_PORT", "9999")
+    monkeypatch.setenv("K1NB_TARGET", "local")
+    found = origins(load())
+    assert found["log_level"] == found["metrics_port"] == "the environment"
+    assert "target" not in found
+    assert found["conductor_server_url"] == str(settings.paths.settings_file)
+    assert "java" not in found

@@ -248,3 +248,55 @@ def test_definitions_are_not_applied_without_reason(
     assert reason in record.reason or reason in failed
     with Conductor.from_settings(live) as server:
         assert changes["name"] not in {workflow["name"] for workflow in server.workflow_definitions()}
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "figures"),
+    [("prerequisites", {}, 0), ("workers", {"watch": "0.2"}, 1), ("deploy_stack", {}, 0)],
+)
+def test_the_stack_s_notebooks_say_the_same_all_three_ways(
+    live: Settings, tmp_path: Path, name: str, parameters: dict[str, str], figures: int
+) -> None:
+    """On a stack that works these notebooks pass, with the same checks, however they are run."""
+    found = {}
+    for way, execute in WAYS.items():
+        folder = tmp_path / way
+        folder.mkdir()
+        given: dict[str, Any] = {key: value if way == "k1nb" else float(value) for key, value in parameters.items()}
+        found[way] = execute(live, name, given, folder)
+    for record in found.values():
+        assert record.verdict.passes(), [c for c in record.checks if c.status in (Status.FAIL, Status.UNKNOWN)]
+        assert _figures(record) == figures
+        assert record.manifest.executions == ()
+    names = {way: sorted(c.name for c in record.checks) for way, record in found.items()}
+    assert names["k1nb"] == names["papermill"] == names["hand"]
+
+
+def test_the_stack_is_deployed_with_consent_and_then_as_wanted(live: Settings) -> None:
+    """A service that was stopped is only planned without consent, started with it, and nothing is left to plan."""
+    from k1nb import stack
+
+    stack.down(live, ["simulator"])
+    planned = run_notebook(live, "deploy_stack", {})
+    assert planned.verdict is Verdict.WARN
+    (plan,) = set(re.findall("plan-[0-9a-f]{12}", str(planned.checks[0].hint)))
+    assert {service.name: service.state for service in stack.status(live)}["simulator"] == "stopped"
+    applied = run_notebook(live, "deploy_stack", {}, apply=plan)
+    assert applied.verdict is Verdict.OK, (applied.reason, [c.evidence for c in applied.checks])
+    assert _statuses(applied, "stack") == {"stack: as wanted": Status.OK, "stack: ready": Status.OK}
+
+
+def test_workers_that_were_stopped_fail(live: Settings) -> None:
+    """Without a worker host the notebook `workers` fails, and names the service with what starts it."""
+    from k1nb import stack
+
+    stack.down(live, ["workers"])
+    try:
+        record = run_notebook(live, "workers", {"watch": "0", "polled_within": "0.01"})
+    finally:
+        stack.up(live, ["workers"])
+    assert record.verdict is Verdict.FAIL
+    assert _statuses(record, "service workers", "workers: task") == {
+        "service workers: runs": Status.FAIL,
+        "workers: task types served": Status.FAIL,
+    }

@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from k1nb.cli import _artifacts, _definitions, _device, _executions, _output, _records, _rollback, _stack
+from k1nb.cli import _artifacts, _definitions, _device, _doctor, _executions, _lab, _output, _records, _rollback, _stack
 from k1nb.errors import K1Error, Stopped
 
 
@@ -51,10 +51,12 @@ def demo() -> None:
 
 
 _stack.register(app)
+_doctor.register(app)
 _rollback.register(app)
 app.add_typer(_definitions.group(_new("Workflow and task definitions.")), name="definitions")
 app.add_typer(_executions.group(_new("Workflow executions.")), name="executions")
 _records.register(app)
+_lab.register(app)
 app.add_typer(_records.group(_new("Records of concluded and interrupted runs.")), name="records")
 app.add_typer(_artifacts.group(_new("Stored firmware images.")), name="artifacts")
 app.add_typer(_device.group(_new("Devices of the inventory, and simulated ones.")), name="device")

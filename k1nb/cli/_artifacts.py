@@ -21,7 +21,7 @@ def list_(json: Json = False) -> None:
     """List the stored artifacts, newest first."""
     from k1nb.firmware import ArtifactStore
 
-    found = ArtifactStore(_output.settings().paths).list()
+    found = ArtifactStore(_output.settings(logs=False).paths).list()
     if json:
         _output.data([artifact.as_dict() for artifact in found])
         return

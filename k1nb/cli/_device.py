@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from dataclasses import asdict
 from enum import StrEnum
@@ -10,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from k1nb.cli import _output
+from k1nb.cli import _complete, _output
 from k1nb.cli._output import Json
 
 
@@ -28,7 +27,10 @@ class Kind(StrEnum):
     simulator = "simulator"
 
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Name, MAC or address of the inventory.")]
+Name = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="Name, MAC or address of the inventory.", autocompletion=_complete.devices),
+]
 
 
 def group(app: typer.Typer) -> typer.Typer:
@@ -43,7 +45,7 @@ def list_(json: Json = False) -> None:
     """List the inventory."""
     from k1nb.device import Inventory
 
-    devices = Inventory(_output.settings().paths).list()
+    devices = Inventory(_output.settings(logs=False).paths).list()
     if json:
         _output.data([asdict(device) for device in devices])
         return
@@ -103,7 +105,12 @@ def info(name: Name, json: Json = False) -> None:
 
 
 def simulate(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Inventory entries of kind simulator.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME...", help="Inventory entries of kind simulator.", autocompletion=_complete.devices
+        ),
+    ],
     fault: Annotated[
         list[str] | None, typer.Option(metavar="FAULT", help="NAME[=VALUE][xCOUNT], see above; may be repeated.")
     ] = None,
@@ -129,6 +136,8 @@ def simulate(
     What has been hit is forgotten when the command ends. The private routes below /k1nb/ are never slow or refused.
     Unhealthy firmware, or firmware with little heap, is no fault of a device: send it such an image.
     """
+    import asyncio
+
     from k1nb.device import Inventory, parse_faults, simulate
 
     faults = parse_faults(fault or ())

@@ -23,12 +23,13 @@ PIPED_WIDTH = 240
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
 
-def settings() -> Settings:
-    """Read the settings and set up logging on stderr at their level."""
+def settings(*, logs: bool = True) -> Settings:
+    """Read the settings and set up logging on stderr at their level; a command that logs nothing starts faster."""
     from k1nb.config import load
 
     found = load()
-    _logging(found.log_level)
+    if logs:
+        _logging(found.log_level)
     return found
 
 

@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from k1nb.cli import _output
+from k1nb.cli import _complete, _output
 from k1nb.cli._output import Json
 
 if TYPE_CHECKING:
     from k1nb.records import Record
 
-RunId = Annotated[str, typer.Argument(metavar="RUN", help="Id of the run, or an unambiguous beginning of it.")]
+RunId = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="Id of the run, or an unambiguous beginning of it.", autocompletion=_complete.records
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -31,7 +36,9 @@ def group(app: typer.Typer) -> typer.Typer:
 
 
 def run(
-    notebook: Annotated[str, typer.Argument(help="Name of a notebook, such as daily_health.")],
+    notebook: Annotated[
+        str, typer.Argument(help="Name of a notebook, such as daily_health.", autocompletion=_complete.notebooks)
+    ],
     parameters: Annotated[
         list[str] | None,
         typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="Value of a parameter, as text."),
@@ -60,7 +67,7 @@ def list_(json: Json = False) -> None:
     """List the records, newest first."""
     from k1nb.records import Archive
 
-    found = Archive(_output.settings().paths).list()
+    found = Archive(_output.settings(logs=False).paths).list()
     if json:
         _output.data([record.as_dict() for record in found])
         return
@@ -73,7 +80,7 @@ def show(run: RunId, json: Json = False) -> None:
     """Show a record: verdict, checks, files."""
     from k1nb.records import Archive
 
-    _print(Archive(_output.settings().paths).get(run), json=json)
+    _print(Archive(_output.settings(logs=False).paths).get(run), json=json)
 
 
 def import_(

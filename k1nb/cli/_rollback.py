@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from k1nb.cli import _output
+from k1nb.cli import _complete, _output
 from k1nb.cli._output import Json
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ def register(app: typer.Typer) -> None:
 
 
 def rollback(
-    device: Annotated[str, typer.Argument(help="Name, MAC or address of the device.")],
+    device: Annotated[
+        str, typer.Argument(help="Name, MAC or address of the device.", autocompletion=_complete.devices)
+    ],
     to: Annotated[str, typer.Option("--to", metavar="ARTIFACT", help="Another artifact than the last good one.")] = "",
     direct: Annotated[bool, typer.Option("--direct", help="Without Conductor, in this process.")] = False,
     apply: Annotated[str, typer.Option("--apply", metavar="plan-…", help="Plan that is consented to.")] = "",

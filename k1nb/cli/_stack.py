@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from k1nb.cli import _output
+from k1nb.cli import _complete, _output, _progress
 from k1nb.cli._output import Json
 
 if TYPE_CHECKING:
@@ -17,8 +15,12 @@ if TYPE_CHECKING:
 
     from k1nb.stack import ServiceStatus
 
+_NAMES = "conductor, simulator, exporter, workers"
 Services = Annotated[
-    list[str] | None, typer.Argument(metavar="[SERVICE]...", help="conductor, simulator, exporter, workers")
+    list[str] | None,
+    typer.Argument(
+        metavar="[SERVICE]...", help="conductor, simulator, exporter, workers", autocompletion=_complete.services
+    ),
 ]
 
 
@@ -32,28 +34,35 @@ def up(services: Services = None, json: Json = False) -> None:
     """Start the services of the target and wait until they are ready for work."""
     from k1nb import stack
 
-    _report(stack.up(_output.settings(), services or (), _output.note), json=json)
+    with _progress.service_lines() as said:
+        found = stack.up(_output.settings(), services or (), said)
+    _report(found, json=json)
 
 
 def down(services: Services = None, json: Json = False) -> None:
     """Stop services, all if none is named; running tasks finish first."""
     from k1nb import stack
 
-    _report(stack.down(_output.settings(), services or (), _output.note), json=json)
+    with _progress.service_lines() as said:
+        found = stack.down(_output.settings(), services or (), said)
+    _report(found, json=json)
 
 
 def status(json: Json = False) -> None:
     """Show the services; exit code 1 unless all of them run."""
     from k1nb import stack
 
-    found = stack.status(_output.settings())
+    found = stack.status(_output.settings(logs=False))
     _report(found, json=json)
     if any(s.state != "running" for s in found):
         sys.exit(1)
 
 
 def logs(
-    service: Annotated[str, typer.Argument(help="conductor, simulator, exporter, workers, or supervisord")],
+    service: Annotated[
+        str,
+        typer.Argument(help="conductor, simulator, exporter, workers, or supervisord", autocompletion=_complete.logs),
+    ],
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many of the last lines.")] = 50,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come.")] = False,
 ) -> None:
@@ -75,6 +84,8 @@ def workers(
     reload: Annotated[bool, typer.Option("--reload", help="Start again when k1nb's code changes; to develop.")] = False,
 ) -> None:
     """Run the task workers in the foreground; SIGTERM or Ctrl-C lets running tasks finish."""
+    import asyncio
+
     settings = _output.service_settings("workers")
     if reload:
         from k1nb.workers import serve_reloading
@@ -90,6 +101,8 @@ def exporter() -> None:
 
     /metrics is for Prometheus, /health tells whether the exporter does its own work. The port is K1NB_EXPORTER_PORT.
     """
+    import asyncio
+
     from k1nb.exporter import serve
 
     sys.exit(asyncio.run(serve(_output.service_settings("exporter"))))
@@ -97,7 +110,7 @@ def exporter() -> None:
 
 def _report(found: Sequence[ServiceStatus], *, json: bool) -> None:
     if json:
-        _output.data([asdict(service) for service in found])
+        _output.data([service.as_dict() for service in found])
         return
     from k1nb import show
 

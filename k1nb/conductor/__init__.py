@@ -16,6 +16,8 @@ from k1nb.conductor._intervention import Intervened, Intervention, Verb, interve
 from k1nb.conductor._lint import lint
 from k1nb.conductor._path import longest_path
 from k1nb.conductor._queue_calls import LogLine, PollData
+from k1nb.conductor._queue_checks import Host, QueueLimits, queue_checks
+from k1nb.conductor._queues import Queues, Work, look_at_queues
 from k1nb.conductor._rules import RULES, Answer, Rule
 from k1nb.conductor._schedule_calls import Schedule
 from k1nb.conductor._sync import Applied, apply_definitions, plan_definitions
@@ -38,11 +40,14 @@ __all__ = [
     "ExecutionStatus",
     "Exported",
     "Finding",
+    "Host",
     "Intervened",
     "Intervention",
     "LogLine",
     "PollData",
     "PolledTask",
+    "QueueLimits",
+    "Queues",
     "Repair",
     "ResultStatus",
     "Rule",
@@ -53,6 +58,7 @@ __all__ = [
     "TaskStatus",
     "TokenAuth",
     "Verb",
+    "Work",
     "apply_definitions",
     "change_definitions",
     "checks",
@@ -65,9 +71,11 @@ __all__ = [
     "lint",
     "load",
     "longest_path",
+    "look_at_queues",
     "observe_definitions",
     "plan_definitions",
     "plan_intervention",
+    "queue_checks",
     "repair",
     "running_executions",
     "times_put_off",

@@ -28,6 +28,7 @@ _READS = {
     "execution": "/workflow/{id}",
     "running": "/workflow/running/{name}",
     "search": "/workflow/search-v2",
+    "task search": "/tasks/search-v2",
     "task definitions": "/metadata/taskdefs",
     "workflow definitions": "/metadata/workflow",
     "queue sizes": "/tasks/queue/all",

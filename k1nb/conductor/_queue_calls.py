@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from k1nb.conductor._connection import Connection, decoded, foreign
-from k1nb.conductor._executions import moment
+from k1nb.conductor._executions import Task, moment
+from k1nb.errors import ConductorRefused
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,16 @@ class QueueCalls(Connection):
         if not isinstance(answer, list) or not all(isinstance(item, dict) for item in answer):
             raise foreign(response)
         return [LogLine(str(item.get("log", "")), moment(item.get("createdTime"))) for item in answer]
+
+    def recent_tasks(self, since: datetime, *, size: int) -> list[Task]:
+        """Return up to `size` tasks that changed since then, the latest first; search lags a little."""
+        query = {"query": f"updateTime>{int(since.timestamp() * 1000)}", "sort": "updateTime:DESC", "size": str(size)}
+        answer = self._object("task search", params=query)
+        try:
+            return [Task.from_json(item) for item in answer.get("results") or ()]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            what = f"{self.url} gave something that is no task: {type(error).__name__} {error}"
+            raise ConductorRefused(what, status=200, hint="see `k1nb logs conductor`") from error
 
     def requeue(self, task_type: str) -> int:
         """Put every task of a type that has not ended into its queue again, and return how many.

@@ -266,7 +266,11 @@ class TaskClient:
 
 def _check(what: str, response: httpx.Response) -> None:
     if response.status_code == httpx.codes.NOT_FOUND:
-        raise ConductorNotFound(f"Conductor does not know {what}: {words(response)}", status=response.status_code)
+        raise ConductorNotFound(
+            f"Conductor does not know {what}: {words(response)}",
+            status=response.status_code,
+            hint="its execution has ended; see `k1nb executions list`",
+        )
     if response.is_error:
         raise _refusal(what, response)
 

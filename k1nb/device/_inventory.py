@@ -135,7 +135,7 @@ class Inventory:
 
         def added(devices: _Devices) -> _Devices:
             for other in devices:
-                if taken := _clash(device, other):
+                if taken := clash(device, other):
                     raise UsageError(
                         f"{taken} already belongs to device {other.name}",
                         hint=f"remove it first with `k1nb device remove {other.name}`, or give another one",
@@ -178,7 +178,8 @@ def _keys(device: Device) -> set[str]:
     return {device.name, mac, mac.replace(":", "-"), address, f"{address}:{device.http_port}"}
 
 
-def _clash(device: Device, other: Device) -> str | None:
+def clash(device: Device, other: Device) -> str | None:
+    """Say what two entries of the inventory have in common that belongs to one device alone; None if nothing."""
     if device.name == other.name:
         return f"name {device.name}"
     if device.mac == other.mac:

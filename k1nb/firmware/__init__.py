@@ -21,7 +21,7 @@ from k1nb.firmware._image import (
     stamp_of,
 )
 from k1nb.firmware._ledger import Deployment, Grade, Ledger, Outcome
-from k1nb.firmware._left_over import end_left_over_builds
+from k1nb.firmware._left_over import building, end_left_over_builds
 from k1nb.firmware._repository import Commit, Repository, repositories, repository, resolve_commit
 from k1nb.firmware._sample import commit_change, ensure_sample_repository
 
@@ -49,6 +49,7 @@ __all__ = [
     "Usage",
     "build_commit",
     "build_folder",
+    "building",
     "checks",
     "clean_build_folder",
     "commit_change",

@@ -23,16 +23,21 @@ def end_left_over_builds(paths: Paths, timings: Timings) -> list[int]:
     Only for who starts all builds of the home, and has none running. A pid that was given to another process
     meanwhile is left alone.
     """
-    root = paths.builds.resolve()
     ended: set[int] = set()
     deadline = time.monotonic() + timings.child_stop
-    while (found := [p for p in psutil.process_iter() if _builds_below(p, root)]) and time.monotonic() < deadline:
+    while (found := building(paths)) and time.monotonic() < deadline:
         for process in found:
             with suppress(psutil.Error):
                 process.kill()
                 ended.add(process.pid)
         time.sleep(_LOOK)
     return sorted(ended)
+
+
+def building(paths: Paths) -> list[psutil.Process]:
+    """Return every process that builds below this home's build root now, whoever waits for it."""
+    root = paths.builds.resolve()
+    return [process for process in psutil.process_iter() if _builds_below(process, root)]
 
 
 def _builds_below(process: psutil.Process, root: Path) -> bool:

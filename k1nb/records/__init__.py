@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from k1nb.records._archive import Archive
+from k1nb.records._archive import Archive, lost_runs, run_ids
+from k1nb.records._desk import Desk, lay_out
 from k1nb.records._facts import children_of, devices_meant, executions_since, not_configured, readings_of
 from k1nb.records._importing import import_notebook
 from k1nb.records._notebook import find_notebook, shipped
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MIME",
     "Archive",
+    "Desk",
     "Engine",
     "Manifest",
     "Parameter",
@@ -33,8 +35,11 @@ __all__ = [
     "executions_since",
     "find_notebook",
     "import_notebook",
+    "lay_out",
+    "lost_runs",
     "not_configured",
     "readings_of",
+    "run_ids",
     "run_notebook",
     "shipped",
     "table_html",

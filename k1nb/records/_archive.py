@@ -46,6 +46,18 @@ class Archive:
             yield record_in(folder)
 
 
+def run_ids(paths: Paths) -> list[str]:
+    """Return the ids of every run, newest first, without reading a record."""
+    return sorted(
+        (folder.name for parent in (paths.staging, paths.records) for folder in folders(parent)), reverse=True
+    )
+
+
+def lost_runs(paths: Paths) -> list[str]:
+    """Return the staged runs whose process has ended: they wait to be moved in as INTERRUPTED."""
+    return [folder.name for folder in folders(paths.staging) if not alive(record_in(folder).manifest)]
+
+
 def folders(parent: Path) -> list[Path]:
     """Return the records' folders below one; what is being made or staged is hidden by a dot."""
     try:

@@ -64,7 +64,10 @@ def read_template(file: Path) -> Any:
     """
     text = _text(file)
     try:
-        cells = json.loads(text)["cells"]
+        notebook = json.loads(text)
+        if not isinstance(notebook["metadata"], dict) or not isinstance(notebook["nbformat"], int):
+            raise _no_notebook(file)  # what papermill would break on
+        cells = notebook["cells"]
         return {"cells": [{"metadata": dict(c["metadata"]), "source": "".join(c["source"])} for c in cells]}
     except (ValueError, KeyError, TypeError, RecursionError):
         raise _no_notebook(file) from None

@@ -47,6 +47,8 @@ def run_notebook(
             None,
             parameters=values,
             engine_name="k1nb",
+            kernel_name="python3",  # our own runs it, whatever the notebook names, or where it names none
+            language="python",
             progress_bar=False,
             settings=settings,
             run=run,

@@ -8,7 +8,7 @@ from k1nb.show._definitions import (
     print_rules,
     report_table,
 )
-from k1nb.show._tables import Table, checks_table, plan_table
+from k1nb.show._tables import Table, checks_table, plan_table, services_table
 from k1nb.show._terminal import (
     print_artifacts,
     print_change,
@@ -23,6 +23,7 @@ from k1nb.show._terminal import (
     print_services,
 )
 from k1nb.show._timeline import timeline
+from k1nb.show._work import work, work_table
 
 __all__ = [
     "Table",
@@ -45,5 +46,8 @@ __all__ = [
     "print_rules",
     "print_services",
     "report_table",
+    "services_table",
     "timeline",
+    "work",
+    "work_table",
 ]

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
+from typing import TYPE_CHECKING
 
 from k1nb.checks import Check
 from k1nb.plan import Plan
 from k1nb.records import checks_html, checks_text, table_html
+
+if TYPE_CHECKING:
+    from k1nb.stack import ServiceStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,17 @@ def checks_table(checks: Iterable[Check]) -> Table:
 def plan_table(plan: Plan) -> Table:
     """Return a plan: its id, its steps, and what it was planned from."""
     return Table(_plan_html(plan), plan_text(plan))
+
+
+def services_table(services: Iterable[ServiceStatus]) -> Table:
+    """Return how each service stands."""
+    head = ("service", "state", "pid", "since (UTC)", "address", "")
+    rows = [
+        (s.name, s.state, str(s.pid or ""), f"{s.since:%Y-%m-%d %H:%M:%S}" if s.since else "", s.address, s.detail)
+        for s in services
+    ]
+    text = "\n".join("  ".join(filter(None, row)) for row in rows)
+    return Table(table_html(head, [[escape(cell) for cell in row] for row in rows]), text)
 
 
 def plan_text(plan: Plan) -> str:

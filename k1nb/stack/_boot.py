@@ -22,6 +22,7 @@ from k1nb.timings import Timings
 
 FIRST_WITH_CACHE = 25
 """First Java version that writes such a cache by itself at the end of a run."""
+_WHY = "the server starts without it; see `k1nb doctor`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,8 @@ def boot(
     set of options; where one of these differs, another is made. What cannot be made is said, and done without: the jar
     itself always starts.
     """
-    place = private(cache / "server" / _digest(jar.name, str(jar.stat().st_size), str(jar.stat().st_mtime_ns)))
+    files = boot_files(java, jar, options, cache)
+    place = private(files.folder)
     with FileLock(place / ".lock"):
         try:
             unpacked = _unpacked(java, jar, place, training.timings, notify)
@@ -53,10 +55,42 @@ def boot(
             return ("-jar", str(jar))
         if java.version < FIRST_WITH_CACHE:
             return ("-jar", str(unpacked))
-        classes = place / f"{_digest(java.description, *options)}.aot"
+        classes = files.classes
         if not classes.is_file() and not _trained(java, unpacked, options, classes, training, notify):
             return ("-jar", str(unpacked))
     return (f"-XX:AOTCache={classes}", "-jar", str(unpacked))
+
+
+def boot_now(java: Java, jar: Path, options: Sequence[str], cache: Path) -> tuple[str, ...] | None:
+    """Return what `boot` would return without making anything; None where something would be made first."""
+    files = boot_files(java, jar, options, cache)
+    if not files.unpacked.is_file():
+        return None
+    if java.version < FIRST_WITH_CACHE or (files.failed.is_file() and not files.classes.is_file()):
+        return ("-jar", str(files.unpacked))
+    return (f"-XX:AOTCache={files.classes}", "-jar", str(files.unpacked)) if files.classes.is_file() else None
+
+
+@dataclass(frozen=True, slots=True)
+class BootFiles:
+    """Where what makes a fast start is kept, whether or not it has been made."""
+
+    folder: Path
+    unpacked: Path
+    classes: Path
+    """The cache of classes; it fits one Java, jar and set of options."""
+
+    @property
+    def failed(self) -> Path:
+        """The file that says why the cache could not be made."""
+        return self.classes.with_suffix(".failed")
+
+
+def boot_files(java: Java, jar: Path, options: Sequence[str], cache: Path) -> BootFiles:
+    """Return where what this jar starts fast from is kept; the jar must be there."""
+    facts = jar.stat()
+    folder = cache / "server" / _digest(jar.name, str(facts.st_size), str(facts.st_mtime_ns))
+    return BootFiles(folder, folder / "app" / jar.name, folder / f"{_digest(java.description, *options)}.aot")
 
 
 def _digest(*words: str) -> str:
@@ -118,7 +152,7 @@ def _train(command: Sequence[str], unpacked: Path, classes: Path, training: Trai
                 server.kill()
                 server.wait()
         if not written.is_file():
-            raise ServiceError("the training start left no cache")
+            raise ServiceError("the training start left no cache", hint=_WHY)
         written.rename(classes)
 
 
@@ -126,9 +160,9 @@ def _await_ready(server: subprocess.Popen[bytes], training: Training) -> None:
     deadline = time.monotonic() + training.timings.conductor_ready
     while not training.ready():
         if server.poll() is not None:
-            raise ServiceError(f"the training start ended with exit status {server.returncode}")
+            raise ServiceError(f"the training start ended with exit status {server.returncode}", hint=_WHY)
         if time.monotonic() > deadline:
-            raise ServiceError("the training start was not ready in time")
+            raise ServiceError("the training start was not ready in time", hint=_WHY)
         time.sleep(training.timings.service_poll)
 
 

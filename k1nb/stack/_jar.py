@@ -35,6 +35,11 @@ class MavenFile:
         """The file as people call it, e.g. `junit 4.13.2`."""
         return f"{self.name} {self.version}"
 
+    def path_in(self, repository: Path) -> Path:
+        """Return where a Maven repository on disk keeps the file, whether or not it is there."""
+        file = "-".join(filter(None, (self.name, self.version, self.classifier)))
+        return repository.joinpath(*self.group.split("."), self.name, self.version, f"{file}.jar")
+
 
 SERVER = MavenFile(
     group="org.conductoross",
@@ -80,18 +85,35 @@ def fetch(wanted: MavenFile, cache: Path, timings: Timings, notify: Notify) -> P
 
 def verified(path: Path, sha256: str) -> bool:
     """Tell whether the file has this sum; remembers the answer beside it while its size and time stay."""
-    facts = path.stat()
-    marker = path.with_name(path.name + ".verified")
-    known = json.dumps({"sha256": sha256, "size": facts.st_size, "mtime_ns": facts.st_mtime_ns})
-    if marker.is_file() and marker.read_text(encoding="utf-8") == known:
+    if verified_before(path, sha256):
         return True
-    with path.open("rb") as file:
-        sum_matches = hashlib.file_digest(file, "sha256").hexdigest() == sha256
-    if sum_matches:
-        write_text(marker, known, mode=0o644)
+    marker = _marker(path)
+    if sum_matches := sum_of(path) == sha256:
+        write_text(marker, _known(path, sha256), mode=0o644)
     else:
         marker.unlink(missing_ok=True)
     return sum_matches
+
+
+def verified_before(path: Path, sha256: str) -> bool:
+    """Tell whether the file's sum was found right before, and its size and time are the same since."""
+    marker = _marker(path)
+    return marker.is_file() and marker.read_text(encoding="utf-8") == _known(path, sha256)
+
+
+def sum_of(path: Path) -> str:
+    """Return a file's sha256; takes about a second for the server's jar."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _marker(path: Path) -> Path:
+    return path.with_name(path.name + ".verified")
+
+
+def _known(path: Path, sha256: str) -> str:
+    facts = path.stat()
+    return json.dumps({"sha256": sha256, "size": facts.st_size, "mtime_ns": facts.st_mtime_ns})
 
 
 def _resolve(wanted: MavenFile, cache: Path, timings: Timings, notify: Notify) -> Path:

@@ -32,10 +32,13 @@ def listens(endpoint: Endpoint, timeout: float) -> bool:
 
 def holder(endpoint: Endpoint) -> str:
     """Name the process that holds the port, as far as this user may know it."""
-    for process in psutil.process_iter(["pid", "name"]):
-        if _holds(process, endpoint):
-            return f"{process.info['name']} (pid {process.info['pid']})"
-    return "a program of another user"
+    process = holding(endpoint, psutil.process_iter())
+    return f"{process.name()} (pid {process.pid})" if process else "a program of another user"
+
+
+def holding(endpoint: Endpoint, processes: Iterable[psutil.Process]) -> psutil.Process | None:
+    """Return the process that holds the port; None where none of these does, as far as this user may know."""
+    return next((process for process in processes if _holds(process, endpoint)), None)
 
 
 def left_over(supervisor: Supervisor) -> list[psutil.Process]:
@@ -96,7 +99,8 @@ def _each(act: object, processes: Iterable[psutil.Process]) -> None:
             continue
 
 
-def _require_free(name: str, endpoint: Endpoint) -> None:
+def refusal(endpoint: Endpoint) -> OSError | None:
+    """Return why nobody could listen at an endpoint now; None where somebody could."""
     kind = socket.SOCK_STREAM if endpoint.kind == "tcp" else socket.SOCK_DGRAM
     with socket.socket(socket.AF_INET, kind) as probe:
         if endpoint.kind == "tcp":
@@ -104,10 +108,18 @@ def _require_free(name: str, endpoint: Endpoint) -> None:
         try:
             probe.bind((endpoint.host, endpoint.port))
         except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                text = f"{endpoint.kind} port {endpoint}, wanted by {name}, is held by {holder(endpoint)}"
-                raise PortTaken(text, hint=f"stop that program, or {endpoint.remedy}") from None
-            raise ServiceError(f"{name} cannot listen on {endpoint}: {error.strerror}", hint=endpoint.remedy) from None
+            return error
+    return None
+
+
+def _require_free(name: str, endpoint: Endpoint) -> None:
+    error = refusal(endpoint)
+    if error is None:
+        return
+    if error.errno == errno.EADDRINUSE:
+        text = f"{endpoint.kind} port {endpoint}, wanted by {name}, is held by {holder(endpoint)}"
+        raise PortTaken(text, hint=f"stop that program, or {endpoint.remedy}")
+    raise ServiceError(f"{name} cannot listen on {endpoint}: {error.strerror}", hint=endpoint.remedy)
 
 
 def _holds(process: psutil.Process, endpoint: Endpoint) -> bool:

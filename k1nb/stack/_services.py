@@ -16,8 +16,8 @@ from k1nb import __version__
 from k1nb.config import Settings, variables
 from k1nb.errors import SettingError, UnknownName, UsageError
 from k1nb.paths import private, write_text
-from k1nb.stack._jar import Notify, server_jar
-from k1nb.stack._java import find_java
+from k1nb.stack._jar import SERVER, Notify, ignore, server_jar
+from k1nb.stack._java import Java, find_java
 
 if TYPE_CHECKING:
     from k1nb.device import Device
@@ -28,8 +28,9 @@ SERVICES = (CONDUCTOR, SIMULATOR, EXPORTER, WORKERS)
 """In the order they are started; stopped the other way round, so that no worker loses what it works with."""
 
 HOST = "127.0.0.1"
+_PROPERTIES = "conductor.properties"
 _LOOPBACK = (HOST, "localhost")
-_JAVA_OPTIONS = (
+JAVA_OPTIONS = (
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
     "-XX:+ExitOnOutOfMemoryError",
@@ -133,7 +134,7 @@ def address(settings: Settings, name: str) -> str:
 
 def server_properties(settings: Settings) -> dict[str, str]:
     """Return the properties of the local Conductor server; each deviation from a default has its reason."""
-    _require_loopback(settings)
+    require_loopback(settings)
     return {
         "server.port": str(settings.conductor_port),
         "server.address": HOST,
@@ -160,7 +161,8 @@ def properties_text(properties: Mapping[str, str]) -> str:
     return "".join(f"{key}={value}\n" for key, value in properties.items())
 
 
-def _require_loopback(settings: Settings) -> None:
+def require_loopback(settings: Settings) -> None:
+    """Raise SettingError where CONDUCTOR_SERVER_URL is no address that the local server can be given."""
     parts = urlsplit(settings.conductor_server_url)
     if parts.scheme != "http" or parts.hostname not in _LOOPBACK or parts.path != "/api":
         raise SettingError(
@@ -169,23 +171,46 @@ def _require_loopback(settings: Settings) -> None:
         )
 
 
+def expected(settings: Settings, name: str) -> Service | None:
+    """Return the service of that name as it would be started now; None where something must be fetched or made first.
+
+    Only for a service that was started before, for then nothing is made here. Raises PrerequisiteError.
+    """
+    if name != CONDUCTOR:
+        return describe(settings, name, ignore)
+    from k1nb.stack._boot import boot_now
+
+    java, jar = find_java(settings), SERVER.path_in(settings.cache / "maven")
+    start = boot_now(java, jar, JAVA_OPTIONS, settings.cache) if jar.is_file() else None
+    return None if start is None else _server(settings, java, start)
+
+
 def _conductor(settings: Settings, notify: Notify) -> Service:
     from k1nb.stack._boot import boot
-    from k1nb.stack._ready import apply_shipped_definitions, conductor_ready
 
     text = properties_text(server_properties(settings))
-    folder = private(settings.paths.stack / CONDUCTOR)
-    scratch = private(folder / "tmp")
-    file = folder / "conductor.properties"
     java, jar = find_java(settings), server_jar(settings, notify)
-    start = boot(java, jar, _JAVA_OPTIONS, settings.cache, _training(settings), notify)
-    write_text(file, text)
-    own = (f"-Xmx{settings.server_heap_mb}m", f"-Djava.io.tmpdir={scratch}")
+    start = boot(java, jar, JAVA_OPTIONS, settings.cache, _training(settings), notify)
+    service = _server(settings, java, start)
+    private(private(service.folder) / "tmp")
+    write_text(service.folder / _PROPERTIES, text)
+    return service
+
+
+def _server(settings: Settings, java: Java, start: Sequence[str]) -> Service:
+    """Describe the server, started with these arguments; touches nothing."""
+    from k1nb.stack._ready import apply_shipped_definitions, conductor_ready
+
+    folder = settings.paths.stack / CONDUCTOR
+    own = (f"-Xmx{settings.server_heap_mb}m", f"-Djava.io.tmpdir={folder / 'tmp'}")
     return Service(
         name=CONDUCTOR,
-        command=(str(java.path), *_JAVA_OPTIONS, *own, *start),
+        command=(str(java.path), *JAVA_OPTIONS, *own, *start),
         folder=folder,
-        environment={"CONDUCTOR_CONFIG_FILE": str(file), **_revision(text)},
+        environment={
+            "CONDUCTOR_CONFIG_FILE": str(folder / _PROPERTIES),
+            **_revision(properties_text(server_properties(settings))),
+        },
         endpoints=endpoints(settings, CONDUCTOR),
         ready=conductor_ready(settings),
         once_ready=partial(apply_shipped_definitions, settings),

@@ -16,6 +16,7 @@ from k1nb.stack._jar import Notify, ignore
 from k1nb.stack._logs import last_lines
 from k1nb.stack._memory import Memory, secrets_digest
 from k1nb.stack._processes import end_left_over, left_over, listens, require_free
+from k1nb.stack._progress import ServiceLine, about
 from k1nb.stack._ready import ReadyProbe
 from k1nb.stack._services import SERVICES, WORKERS, Service, chosen, configured, describe
 from k1nb.stack._status import ServiceStatus, status
@@ -33,7 +34,9 @@ def up(settings: Settings, services: Sequence[str] = (), on_progress: Notify | N
     names = chosen(settings, services)
     with _alone(settings, notify):
         names = _with_those_to_restart(settings, names)
-        bring_up(settings, [describe(settings, name, notify) for name in names], notify, everything=not services)
+        bring_up(
+            settings, [describe(settings, name, about(name, notify)) for name in names], notify, everything=not services
+        )
     return status(settings)
 
 
@@ -49,7 +52,7 @@ def bring_up(settings: Settings, services: Sequence[Service], notify: Notify, *,
         began = early[service.name] if service.early else _launch(supervisor, memory, service, notify)
         _get_ready(settings, supervisor, memory, service, began, notify)
         if service.once_ready:
-            service.once_ready(notify)
+            service.once_ready(about(service.name, notify))
 
 
 def down(settings: Settings, services: Sequence[str] = (), on_progress: Notify | None = None) -> list[ServiceStatus]:
@@ -152,7 +155,7 @@ def _drop_unwanted(settings: Settings, supervisor: Supervisor, notify: Notify) -
 
 def _launch(supervisor: Supervisor, memory: Memory, service: Service, notify: Notify) -> float | None:
     """Have the service running as described; return when its start began, None where it ran already."""
-    began = time.monotonic()
+    began, notify = time.monotonic(), about(service.name, notify)
     how = supervisor.prepare(service)
     state = supervisor.process(service.name).state if how != "new" else "STOPPED"
     runs = state in ("STARTING", "RUNNING")
@@ -185,7 +188,8 @@ def _get_ready(
     except ServiceError as error:
         memory.failed(service.name, error.message)
         raise
-    notify(f"{service.name} is ready" + ("" if began is None else f" after {time.monotonic() - began:.1f} s"))
+    took = "" if began is None else f" after {time.monotonic() - began:.1f} s"
+    notify(ServiceLine(f"{service.name} is ready{took}", service.name, ready=True))
 
 
 def _await_ready(settings: Settings, supervisor: Supervisor, service: Service) -> None:

@@ -35,6 +35,8 @@ class ServiceStatus:
     """URLs under which it is reached, separated by blanks."""
     detail: str = ""
     on_purpose: bool = False
+    hung: bool = False
+    """Its process is there, but was stopped by a signal and does nothing."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the status as JSON-able data."""
@@ -59,14 +61,15 @@ def status(settings: Settings) -> list[ServiceStatus]:
 
 def checks(settings: Settings) -> list[Check]:
     """Return one check per service of the local target."""
-    answers = [_check(s) for s in status(settings)]
+    answers = [check(s) for s in status(settings)]
     if SIMULATOR in configured(settings):
         return answers
     reason = "the inventory has no simulated device"
     return [*answers, Check(f"service {SIMULATOR}: runs", Status.NOT_CONFIGURED, reason, hint="`k1nb device add`")]
 
 
-def _check(seen: ServiceStatus) -> Check:
+def check(seen: ServiceStatus) -> Check:
+    """Return the answer to whether a service runs."""
     answers = {"running": Status.OK, "starting": Status.WARN}
     evidence = " ".join(filter(None, (seen.state, seen.detail and f"({seen.detail})")))
     if seen.pid and seen.since:
@@ -76,6 +79,8 @@ def _check(seen: ServiceStatus) -> Check:
     hint = hints.get(seen.state, f"`k1nb up {seen.name}`")
     if seen.state == "failed":
         hint = f"`k1nb logs {seen.name}`, then `k1nb up {seen.name}`"
+    if seen.hung:
+        hint = f"`k1nb down {seen.name}`, then `k1nb up {seen.name}`; or `kill -CONT {seen.pid}`, and it goes on"
     return Check(f"service {seen.name}: runs", answer, evidence, hint=hint, source="supervisord")
 
 
@@ -89,6 +94,9 @@ def _kept(settings: Settings, name: str, process: Process | None, memory: Memory
         return ServiceStatus(name, state, address=url, detail=words, on_purpose=on_purpose)
     if process.state in ("EXITED", "FATAL", "BACKOFF", "UNKNOWN"):
         return ServiceStatus(name, "failed", address=url, detail=process.description)
+    if process.pid and suspended(process.pid):
+        detail = "its process is stopped by a signal (SIGSTOP or Ctrl-Z) and does nothing"
+        return ServiceStatus(name, "failed", process.pid, process.since, url, detail, on_purpose, hung=True)
     state, detail = _alive(settings, name, process)
     return ServiceStatus(name, state, process.pid, process.since, url, detail, on_purpose)
 
@@ -102,6 +110,14 @@ def _alive(settings: Settings, name: str, process: Process) -> tuple[State, str]
     age = (datetime.now(UTC) - process.since).total_seconds() if process.since else 0.0
     state: State = "starting" if age < settings.timings.conductor_ready else "failed"
     return state, f"does not listen on {mute[0]}"
+
+
+def suspended(pid: int) -> bool:
+    """Tell whether a process is stopped by a signal: it lives, its ports accept, and nobody answers."""
+    try:
+        return psutil.Process(pid).status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
+    except psutil.Error:
+        return False
 
 
 def memory_of(pid: int | None) -> str:

@@ -105,7 +105,7 @@ class Supervisor:
 
     def prepare(self, service: Service) -> Literal["same", "changed", "new"]:
         """Write the service's configuration and tell how it stands to the one in force."""
-        write_text(self._file_of(service.name), render_service(service, self.log(service.name)))
+        write_text(self.file_of(service.name), render_service(service, self.log(service.name)))
         with self._server() as server:
             added, changed, _ = server.supervisor.reloadConfig()[0]
         return "new" if service.name in added else "changed" if service.name in changed else "same"
@@ -118,7 +118,7 @@ class Supervisor:
 
     def forget(self, name: str) -> None:
         """Drop a service that is no longer wanted; it must not run."""
-        self._file_of(name).unlink(missing_ok=True)
+        self.file_of(name).unlink(missing_ok=True)
         with self._server() as server:
             server.supervisor.reloadConfig()
             server.supervisor.removeProcessGroup(name)
@@ -162,7 +162,8 @@ class Supervisor:
     def _hint(self) -> str:
         return f"look at {self.logs / 'supervisord.log'}"
 
-    def _file_of(self, name: str) -> Path:
+    def file_of(self, name: str) -> Path:
+        """Return where the service's configuration is."""
         return self.folder / "services" / f"{name}.conf"
 
     def _wait_for_answer(self) -> None:

@@ -37,6 +37,8 @@ def k1nb(settings: Settings, *words: str, **environment: str) -> subprocess.Comp
         ("logs",),
         ("workers",),
         ("demo",),
+        ("doctor",),
+        ("lab",),
         ("run",),
         ("definitions", "lint"),
         ("definitions", "diff"),
@@ -79,6 +81,22 @@ def test_help_imports_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     heavy = {"pandas", "matplotlib", "httpx", "papermill", "pydantic", "supervisor", "platformio", "rich", "psutil"}
     assert not heavy & set(done.stdout.split())
+
+
+def test_status_imports_no_more_than_it_shows(settings: Settings) -> None:
+    """Looking at the services loads no HTTP client, no log, no simulator and no firmware: it answers at once."""
+    code = (
+        "import sys; sys.argv[1:] = ['status']\n"
+        "from k1nb.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: print(*sys.modules)"
+    )
+    environment = {**os.environ, "K1NB_HOME": str(settings.home)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.splitlines()[-1].split())
+    heavy = {"httpx", "structlog", "pandas", "matplotlib", "papermill", "nbformat", "starlette", "k1nb.firmware"}
+    assert "k1nb.stack._status" in loaded
+    assert not heavy & loaded
 
 
 @pytest.mark.parametrize(

@@ -64,3 +64,13 @@ def test_the_canonical_text_is_stable(write_notebook: WriteNotebook) -> None:
     assert canonical(read_notebook(file)) == text
     assert text.endswith("}\n")
     assert list(json.loads(text)) == sorted(json.loads(text))
+
+
+@pytest.mark.parametrize("changes", [{"metadata": None}, {"metadata": ...}, {"nbformat": ...}, {"nbformat": "4"}])
+def test_what_papermill_would_break_on_is_no_notebook(tmp_path: Path, changes: dict[str, object]) -> None:
+    """A file without metadata or format is refused before anything is started, in one line."""
+    whole: dict[str, object] = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    file = tmp_path / "odd.ipynb"
+    file.write_text(json.dumps({k: v for k, v in (whole | changes).items() if v is not ...}), encoding="utf-8")
+    with pytest.raises(RecordError, match="is no Jupyter notebook"):
+        read_template(file)

@@ -143,3 +143,20 @@ def test_a_secret_in_an_output_is_redacted(
     kept = [f.read_text() for f in record.folder.iterdir()]
     assert not [text for text in kept if "correct-horse-battery" in text]
     assert sum(text.count("[redacted]") for text in kept) > 6
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [{}, {"kernelspec": {"name": "julia-1.10", "display_name": "Julia", "language": "julia"}}],
+    ids=["none", "another"],
+)
+def test_a_notebook_without_our_kernel_is_run_by_it(
+    settings: Settings, write_notebook: WriteNotebook, metadata: dict[str, object]
+) -> None:
+    """A notebook that names no kernel, or one that is not here, is run by ours, parameters included."""
+    file = write_notebook(check("OK"))
+    notebook = nbformat.read(file, as_version=4)
+    notebook.metadata = metadata
+    file.write_text(nbformat.writes(notebook), encoding="utf-8")
+    record = run_notebook(settings, str(file), {"device": "bench"})
+    assert (record.verdict, record.parameters["device"]) == (Verdict.OK, "bench")

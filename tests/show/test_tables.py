@@ -37,3 +37,13 @@ def test_checks_have_both_forms() -> None:
     table = checks_table(iter([Check("a", Status.OK, "fine"), Check("b", Status.FAIL, "bad", "mend")]))
     assert repr(table).startswith("FAIL")
     assert table._repr_html_().startswith("<table>")
+
+
+def test_services_are_shown_as_text_and_html() -> None:
+    """Each service stands with its state, its process and what is known of it."""
+    from k1nb.show import services_table
+    from k1nb.stack import ServiceStatus
+
+    table = services_table([ServiceStatus("workers", "failed", 7, detail="<stopped>")])
+    assert table.text == "workers  failed  7  <stopped>"
+    assert "&lt;stopped&gt;" in table.html

@@ -9,8 +9,8 @@ import pytest
 
 from k1nb.config import Settings
 from k1nb.stack import Java, find_java, server_jar
-from k1nb.stack._boot import FIRST_WITH_CACHE, Training, boot
-from k1nb.stack._services import _JAVA_OPTIONS, describe
+from k1nb.stack._boot import FIRST_WITH_CACHE, Training, boot, boot_now
+from k1nb.stack._services import JAVA_OPTIONS, describe
 from k1nb.timings import Timings
 
 
@@ -98,5 +98,20 @@ def test_java_runs_without_a_damaged_cache(java: Java, tmp_path: Path) -> None:
     """A cache that is none is left aside by Java: the program starts all the same."""
     damaged = tmp_path / "damaged.aot"
     damaged.write_bytes(b"\0" * 100_000)
-    command = [str(java.path), *_JAVA_OPTIONS, f"-XX:AOTCache={damaged}", "-version"]
+    command = [str(java.path), *JAVA_OPTIONS, f"-XX:AOTCache={damaged}", "-version"]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def test_what_a_start_would_use_is_known_beforehand(
+    settings: Settings,
+    java: Java,
+    conductor_url: str,  # noqa: ARG001 - it unpacks the server
+    tmp_path: Path,
+) -> None:
+    """Without making anything, the arguments of the next start are told; where something must be made, none are."""
+    jar = server_jar(settings)
+    now = boot_now(java, jar, JAVA_OPTIONS, settings.cache)
+    assert now is not None
+    assert now == describe(settings, "conductor", print).command[-len(now) :]
+    assert boot_now(java, jar, JAVA_OPTIONS, tmp_path) is None
+    assert list(tmp_path.glob("server")) == []

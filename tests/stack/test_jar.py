@@ -82,3 +82,8 @@ def test_a_cache_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StorageError):
         fetch(SMALL, tmp_path / "file" / "cache", Timings(), silent)
+
+
+def test_where_the_jar_is_kept_is_known_without_asking_maven(settings: Settings) -> None:
+    """The path that is worked out from the coordinates is the one that the Maven client gives."""
+    assert SERVER.path_in(settings.cache / "maven") == server_jar(settings)

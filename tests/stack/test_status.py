@@ -95,3 +95,21 @@ def test_a_missing_simulator_is_not_counted(settings: Settings) -> None:
     """Where no device is simulated, that is listed with its reason."""
     check = check_of(settings, "simulator")
     assert check.status is Status.NOT_CONFIGURED
+
+
+def test_a_service_that_was_suspended_is_failed(small: SmallStack, listener: Listener) -> None:
+    """A process stopped by SIGSTOP lives and accepts connections, but does nothing: failed, with both ways out."""
+    small.up(listener("conductor", port=small.settings.conductor_port))
+    pid = small.pid("conductor")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        await_true(lambda: of(small.settings, "conductor").state == "failed")
+        seen = of(small.settings, "conductor")
+        assert (seen.pid, seen.hung) == (pid, True)
+        assert "stopped by a signal" in seen.detail
+        hint = str(check_of(small.settings, "conductor").hint)
+        assert "`k1nb down conductor`" in hint
+        assert f"kill -CONT {pid}" in hint
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    await_true(lambda: of(small.settings, "conductor").state == "running")

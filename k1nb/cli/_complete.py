@@ -1,0 +1,58 @@
+"""What the shell offers when Tab is pressed: names that are there. Whatever is wrong, nothing is offered, or said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from k1nb.errors import K1Error
+
+
+def _quietly(names: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
+    """Return a completion of these names; an error would be printed into the line that is being typed."""
+
+    def complete(incomplete: str) -> list[str]:
+        try:
+            return [name for name in names() if name.startswith(incomplete)]
+        except (K1Error, OSError):
+            return []
+
+    return complete
+
+
+def _services() -> Iterable[str]:
+    from k1nb.stack import SERVICES
+
+    return SERVICES
+
+
+def _logs() -> Iterable[str]:
+    from k1nb.stack import SERVICES
+
+    return (*SERVICES, "supervisord")
+
+
+def _notebooks() -> Iterable[str]:
+    from k1nb.records import shipped
+
+    return shipped()
+
+
+def _devices() -> Iterable[str]:
+    from k1nb.config import load
+    from k1nb.device import Inventory
+
+    return [device.name for device in Inventory(load().paths).list()]
+
+
+def _records() -> Iterable[str]:
+    from k1nb.config import load
+    from k1nb.records import run_ids
+
+    return run_ids(load().paths)
+
+
+services = _quietly(_services)
+logs = _quietly(_logs)
+notebooks = _quietly(_notebooks)
+devices = _quietly(_devices)
+records = _quietly(_records)
