@@ -9,7 +9,11 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from k1nb.conductor import PolledTask, TaskClient
+from k1nb.config import Settings
 from k1nb.workers import TaskContext, TaskFunction, task, tasks_of
+from k1nb.workers._effects import Effects
+from k1nb.workers._metrics import Metrics
 
 
 class Given(BaseModel):
@@ -81,3 +85,17 @@ def test_the_task_function_is_generic_in_its_models() -> None:
     """A marked function keeps the types of its function, for mypy and for readers."""
     kept: TaskFunction[Given, Made] = shout
     assert kept is shout
+
+
+def test_a_log_line_that_the_server_does_not_take_fails_no_task(settings: Settings) -> None:
+    """Work goes on without a line in a log, for the server may be away."""
+
+    async def say() -> None:
+        async with TaskClient.from_settings(settings, connections=1) as client:
+            await context(client).log("building")
+
+    def context(client: TaskClient) -> TaskContext:
+        polled = PolledTask("t", "build", "e", "build", {}, 0, 1, 60.0, "w")
+        return TaskContext(settings, polled, client, Effects(settings.paths), Metrics(["build"]))
+
+    asyncio.run(say())
