@@ -68,8 +68,8 @@ def run(day: Day, figure: Path, say: Callable[[str], None]) -> Section:
     with home() as bare, _scaled(bare, day) as settings:
         devices = _devices(settings, day.devices)
         stack.up(settings.model_copy(update={"timings_scale": 1.0}), ["conductor"], say)
+        stack.up(settings, ["simulator", "workers"], say)
         _define(settings)
-        stack.up(settings, [], say)
         images = _images(settings, devices[0], say)
         before, flashed = _sizes(settings), _flashes(settings, devices)
         seen = _live(settings, day, devices, images, say)
@@ -102,7 +102,8 @@ def _define(settings: Settings) -> None:
     """Register the shipped definitions with shorter pauses before retries."""
     shipped = load_definitions()
     for task in shipped.tasks.values():
-        task["retryDelaySeconds"] = max(1, round(task["retryDelaySeconds"] * PAUSES))
+        if "retryDelaySeconds" in task:
+            task["retryDelaySeconds"] = max(1, round(task["retryDelaySeconds"] * PAUSES))
     with Conductor.from_settings(settings) as conductor:
         plan = plan_definitions(shipped, conductor.task_definitions(), conductor.workflow_definitions())
         apply_definitions(conductor, shipped, plan)
