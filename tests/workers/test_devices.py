@@ -52,6 +52,8 @@ async def test_a_busy_device_leaves_room_for_others(scratch: Scratch, host_setti
         await asyncio.sleep(1)
         assert gate.runs == PER_DEVICE + 1
         assert (await scratch.tasks(other))[0]["status"] == "IN_PROGRESS"
+        waiting = [task for e in crowd for task in await scratch.tasks(e) if task["status"] == "SCHEDULED"]
+        assert [task["outputData"]["k1nb_put_off"] >= 1 for task in waiting] == [True] * 3
         gate.opened.set()
         ended = [await scratch.ended(execution) for execution in (*crowd, other)]
     assert {execution["status"] for execution in ended} == {"COMPLETED"}
