@@ -40,7 +40,7 @@ class Link:
             self._log.warning("conductor lost", error=error.message, hint=error.hint)
 
     def _answered(self, losses: int) -> None:
-        # A long poll begun before the loss may be answered after it: that proves nothing.
+        # A request begun before the loss may be answered after it: that proves nothing.
         if not self.up and losses == self._losses:
             self.up = True
             self._log.info("conductor is back")

@@ -16,6 +16,8 @@ from k1nb.paths import Paths, write_bytes
 
 OUTPUT_LIMIT = 3072 * 1024
 """Bytes of JSON: the server's soft limit for a task's output."""
+WORTH_A_FILE = 4096
+"""Bytes below which a value is not replaced by a reference."""
 REFERENCE = "k1nb_file"
 KEPT_FOR = 90 * 24 * 3600.0
 """Seconds that files of outputs and effects are kept, longer than anybody retries an execution."""
@@ -28,17 +30,28 @@ class Outputs:
         self._folder = paths.outputs
 
     def fit(self, task_id: str, output: dict[str, Any]) -> dict[str, Any]:
-        """Return the output, its largest values moved into files until the server takes it; raises StorageError.
+        """Return the output, its largest values moved into files until the server takes it.
 
         What stands in a value's place is {"k1nb_file": path, "bytes": size, "sha256": sum}; the file holds the
-        value as JSON and is named by the task and the key.
+        value as JSON and is named by the task and the key. Raises StorageError, and TerminalFailure for an output
+        that is large by many small values.
         """
-        sizes = {key: len(to_json(value)) for key, value in output.items()}
+        size = len(to_json(output))
+        if size <= OUTPUT_LIMIT:
+            return output
         fitting = dict(output)
+        sizes = {key: len(to_json(value)) for key, value in output.items()}
         for key in sorted(sizes, key=lambda key: -sizes[key]):
-            if len(to_json(fitting)) <= OUTPUT_LIMIT:
+            if size <= OUTPUT_LIMIT or sizes[key] < WORTH_A_FILE:
                 break
             fitting[key] = self._keep(task_id, key, output[key])
+            size += len(to_json(fitting[key])) - sizes[key]
+        if size > OUTPUT_LIMIT:
+            raise TerminalFailure(
+                f"the output of task {task_id} has {size >> 10:,} KB in small values, more than the "
+                f"{OUTPUT_LIMIT >> 10:,} KB that the server takes",
+                hint="put them into one value, which then goes into a file",
+            )
         return fitting
 
     def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,7 +85,9 @@ def _is_reference(value: Any) -> bool:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_-]", "_", name)[:100]
+    """Return a name that a file may bear; two names never become the same."""
+    plain = re.sub(r"[^A-Za-z0-9_-]", "_", name)[:100]
+    return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def prune(paths: Paths) -> int:

@@ -62,7 +62,7 @@ class Results:
         self._outputs = outputs
 
     def completed(self, task: PolledTask, output: BaseModel) -> TaskResult:
-        """Return the result of a function that did its duty; raises StorageError for a large output without a place."""
+        """Return the result of a function that did its duty; raises what `Outputs.fit` raises."""
         plain = self._plain(task, output.model_dump(mode="json"))
         return TaskResult(task, ResultStatus.COMPLETED, self._worker_id, plain)
 
@@ -72,7 +72,7 @@ class Results:
         reason = self._redact(_reason(error))
         try:
             output = self._plain(task, error.output) if isinstance(error, TaskFailure) else {}
-        except StorageError as homeless:
+        except (StorageError, TerminalFailure) as homeless:
             reason, output = f"{reason}; {homeless.message}", {}
         return TaskResult(task, status, self._worker_id, output, reason, log=reason)
 

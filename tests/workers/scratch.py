@@ -73,7 +73,6 @@ class Scratch:
                 "type": "SIMPLE",
                 "inputParameters": {
                     "text": (wire or {}).get(t, "${workflow.input.text}"),
-                    "device": "${workflow.input.device}",
                     **(keys or {}),
                 },
             }

@@ -39,7 +39,7 @@ async def test_a_name_a_mac_and_an_address_are_one_device(tmp_path: Path) -> Non
 
 async def test_a_busy_device_leaves_room_for_others(scratch: Scratch, host_settings: Settings) -> None:
     """With many tasks for one device, two of them run; a task for another device runs beside them, and all end."""
-    name, gate = await scratch.define(unique("crowd")), Gate()
+    name, gate = await scratch.define(unique("crowd"), keys={"device": "${workflow.input.device}"}), Gate()
     async with hosting(host_settings, gated(name, gate)):
         crowd = [await scratch.start(name, text="x", device="one") for _ in range(5)]
         await gate.reached()
@@ -52,6 +52,8 @@ async def test_a_busy_device_leaves_room_for_others(scratch: Scratch, host_setti
         await asyncio.sleep(1)
         assert gate.runs == PER_DEVICE + 1
         assert (await scratch.tasks(other))[0]["status"] == "IN_PROGRESS"
+        waiting = [task for e in crowd for task in await scratch.tasks(e) if task["status"] == "SCHEDULED"]
+        assert [task["outputData"]["k1nb_put_off"] >= 1 for task in waiting] == [True] * 3
         gate.opened.set()
         ended = [await scratch.ended(execution) for execution in (*crowd, other)]
     assert {execution["status"] for execution in ended} == {"COMPLETED"}

@@ -38,6 +38,13 @@ def test_only_the_largest_values_move_and_come_back(paths: Paths) -> None:
     assert outputs.resolve(fitting) == {"size": 1, "log": LARGE, "tail": "end"}
 
 
+def test_many_small_values_are_refused(paths: Paths) -> None:
+    """What is large by its number of values gets no file for each, but an error that says what to do."""
+    with pytest.raises(TerminalFailure, match=r"in small values, more than the 3,072 KB"):
+        Outputs(paths).fit("id1", {str(number): "x" * 1000 for number in range(4000)})
+    assert not paths.outputs.exists()
+
+
 @pytest.mark.parametrize("place", ["/etc/passwd", "{outputs}/../k1nb.toml", "{outputs}/none.json"])
 def test_a_reference_to_something_else_is_refused(paths: Paths, place: str) -> None:
     """A reference reads nothing but this home's outputs, and a missing file is said."""
@@ -55,9 +62,10 @@ def test_a_file_that_was_changed_is_refused(paths: Paths) -> None:
 
 
 def test_names_from_outside_stay_in_the_folder(paths: Paths) -> None:
-    """A key that looks like a path names a file in the folder all the same."""
-    fitting = Outputs(paths).fit("../id1", {"../../log": LARGE})
-    assert Path(fitting["../../log"]["k1nb_file"]) == paths.outputs / "___id1-______log.json"
+    """Keys that look like paths name files in the folder all the same, each its own."""
+    fitting = Outputs(paths).fit("../id1", {"../log": LARGE, "./.log": LARGE})
+    files = [Path(value["k1nb_file"]) for value in fitting.values()]
+    assert ({file.parent for file in files}, len({*files})) == ({paths.outputs}, 2)
 
 
 def test_old_files_are_removed(paths: Paths) -> None:
