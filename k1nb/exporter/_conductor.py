@@ -95,21 +95,20 @@ class ConductorWatch(threading.Thread):
         before = self.up
         try:
             with Conductor.from_settings(self._settings) as conductor:
-                self.facts = self._ask(conductor)
+                healthy = conductor.healthy()
+                if healthy:  # one that is not ready yet has enough to do
+                    self.facts = self._ask(conductor)
+                self.up = healthy
         except (ConductorError, SettingError) as error:
             self.up = False
-            if before:
-                self._log.warning("Conductor is down", error=error.message)
+            self._log.debug("Conductor does not answer", error=error.message)
         except Exception:  # noqa: BLE001 - an odd answer must not end the only thread that looks
             self.up = False
             self._log.exception("a look at Conductor failed")
-        else:
-            self.up = True
-            if not before:
-                self._log.info("Conductor is up")
+        if before != self.up:
+            self._log.info("Conductor is up" if self.up else "Conductor is down")
 
     def _ask(self, conductor: Conductor) -> Facts:
-        conductor.healthy()
         now = datetime.now(UTC)
         names = {str(definition["name"]) for definition in conductor.workflow_definitions()}
         types = {str(definition["name"]) for definition in conductor.task_definitions()}
