@@ -1,4 +1,4 @@
-"""Commands that intervene in workflow executions."""
+"""Commands that intervene in workflow executions, and that remove old ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Apply = Annotated[str, typer.Option("--apply", metavar="plan-…", help="Plan th
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the group of executions."""
-    for command in (pause, resume, retry, terminate, restart, rerun):
+    for command in (pause, resume, retry, terminate, restart, rerun, prune):
         app.command()(command)
 
 
@@ -79,6 +79,40 @@ def rerun(
 
     words = _output.inputs(inputs) if inputs else None
     _intervene(Intervention(Verb.RERUN, reference=from_, input=words), [execution], apply, json=json)
+
+
+def prune(
+    days: Annotated[float, typer.Option("--days", min=0, help="Remove what ended longer ago than this.")] = 90,
+    workflow: Annotated[str | None, typer.Option("--workflow", help="Only executions of this workflow.")] = None,
+    apply: Apply = "",
+    json: Json = False,
+) -> None:
+    """Remove up to 1,000 of the oldest executions that ended long ago; without --apply only show the plan.
+
+    Ledger, artifacts and records stay: they only name executions by their ids.
+    """
+    from datetime import UTC, datetime, timedelta
+
+    from k1nb import conductor
+
+    before = datetime.now(UTC) - timedelta(days=days)
+    with (
+        conductor.Conductor.from_settings(_output.settings()) as server,
+        _output.progress("remove executions") as advance,
+    ):
+        on_plan = None if json else _show
+        done = conductor.prune(
+            server, before=before, name=workflow, consent=apply, on_plan=on_plan, on_progress=advance
+        )
+    if json:
+        _output.data(done.as_dict())
+    elif done.refused is None:
+        _output.note(f"nothing was removed; {done.plan.how_to_apply}" if done.plan.steps else "nothing to do")
+    else:
+        for execution, why in done.refused.items():
+            typer.echo(f"{execution}: refused, {why}")
+        _output.note(f"{len(done.removed)} executions removed")
+    sys.exit(1 if done.refused else 0)
 
 
 def _retried(server: Conductor, executions: Iterable[str]) -> Bulk:

@@ -18,6 +18,7 @@ from k1nb.conductor._path import longest_path
 from k1nb.conductor._queue_calls import LogLine, PollData
 from k1nb.conductor._queue_checks import Host, QueueLimits, queue_checks
 from k1nb.conductor._queues import Queues, Work, look_at_queues
+from k1nb.conductor._retention import Pruned, plan_pruning, prune
 from k1nb.conductor._rules import RULES, Answer, Rule
 from k1nb.conductor._schedule_calls import Schedule
 from k1nb.conductor._sync import Applied, apply_definitions, plan_definitions
@@ -46,6 +47,7 @@ __all__ = [
     "LogLine",
     "PollData",
     "PolledTask",
+    "Pruned",
     "QueueLimits",
     "Queues",
     "Repair",
@@ -75,6 +77,8 @@ __all__ = [
     "observe_definitions",
     "plan_definitions",
     "plan_intervention",
+    "plan_pruning",
+    "prune",
     "queue_checks",
     "repair",
     "running_executions",

@@ -80,15 +80,19 @@ class ExecutionCalls(Connection):
         status: ExecutionStatus | Collection[ExecutionStatus] | None = None,
         name: str | None = None,
         since: datetime | None = None,
+        before: datetime | None = None,
         text: str = "",
         size: int = 100,
+        oldest_first: bool = False,
     ) -> list[Execution]:
         """Return up to `size` executions, without tasks, newest first; search lags behind what has just happened.
 
-        `since` bounds the start; `text` is one word that is looked for in names, inputs and outputs. Raises
-        UsageError for a name or a word that the search language cannot express.
+        `since` and `before` bound the start; `oldest_first` gives the oldest that fit, oldest first. `text` is one word
+        that is looked for in names, inputs and outputs. Raises UsageError for a name or a word that the search language
+        cannot express.
         """
-        params = {"query": query(status, name, since), "freeText": free_text(text), "sort": "startTime:DESC"}
+        params = {"query": query(status, name, since, before), "freeText": free_text(text)}
+        params["sort"] = "startTime:ASC" if oldest_first else "startTime:DESC"
         found: list[Execution] = []
         seen = 0
         while len(found) < size:
@@ -99,7 +103,7 @@ class ExecutionCalls(Connection):
             seen += len(results)
             if len(results) < int(page["size"]):
                 break
-        return found
+        return found[::-1] if oldest_first else found
 
     def follow(
         self, execution_id: str, *, timings: Timings | None = None, every_look: bool = False

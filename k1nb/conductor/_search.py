@@ -23,7 +23,10 @@ _OPERATORS = ("AND", "OR", "NOT")
 
 
 def query(
-    status: ExecutionStatus | Collection[ExecutionStatus] | None, name: str | None, since: datetime | None
+    status: ExecutionStatus | Collection[ExecutionStatus] | None,
+    name: str | None,
+    since: datetime | None,
+    before: datetime | None = None,
 ) -> str:
     """Return a search expression; raises UsageError for a name that it cannot express.
 
@@ -37,6 +40,8 @@ def query(
         parts.append(f"workflowType={quoted(name)}")
     if since is not None:
         parts.append(f"startTime>{int(since.timestamp() * 1000)}")
+    if before is not None:
+        parts.append(f"startTime<{int(before.timestamp() * 1000)}")
     return " AND ".join(parts)
 
 
