@@ -180,7 +180,7 @@ class Clock:
             return known[0].id
         given = {
             "device": device.name,
-            "device_ip": device.place,
+            "device_ip": None,
             "artifact_id": self.images[_image(self.day, number)],
             "reason": "endurance",
             "allow_production": False,
@@ -255,10 +255,11 @@ def _section(
     completed = [one for one in seen.ended if one.status is ExecutionStatus.COMPLETED]
     outcomes = [str(one.output.get("outcome")) for one in completed]
     bad = len(seen.ended) - sum(outcome in GOOD for outcome in outcomes)
+    why = next((f": {one.reason}" for one in seen.ended if one.status is not ExecutionStatus.COMPLETED), "")
     wanted = _wanted(day)
     wrong = [
         f"{seen.lost} executions were lost" if seen.lost else "",
-        f"{bad} executions did not end well" if bad else "",
+        f"{bad} executions did not end well{why}" if bad else "",
         f"{sum(flashes.values())} flashes instead of {wanted}" if sum(flashes.values()) != wanted else "",
     ]
     kinds = ", ".join(f"{outcomes.count(one)} {one}" for one in sorted(set(outcomes)))
