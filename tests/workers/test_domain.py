@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from k1nb.config import Settings
@@ -34,3 +39,13 @@ async def test_a_domain_that_is_none_is_refused(host_settings: Settings) -> None
     """A name that a queue cannot carry is refused before anything is polled."""
     with pytest.raises(UsageError, match="'a:b' is no task domain"):
         await serve(host_settings, [], domain="a:b")
+
+
+def test_the_command_line_hands_the_domain_on(tmp_path: Path) -> None:
+    """`k1nb workers --domain` with a wrong name ends with 2, the name and a hint."""
+    command = [sys.executable, "-m", "k1nb", "workers", "--domain", "a:b"]
+    environment = {**os.environ, "K1NB_HOME": str(tmp_path)}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "'a:b' is no task domain" in ended.stderr
+    assert "hint: " in ended.stderr
