@@ -29,7 +29,7 @@ def all_tasks() -> Functions:
     Raises PackageError, naming the distribution, for an entry point of `k1nb.tasks` that cannot be loaded, offers
     nothing, or serves a task type that is served already; TypeError for a double among our own.
     """
-    served = {function.name: (function, "k1nb itself") for function in own_tasks()}
+    served = {function.name: (function, "the package k1nb") for function in own_tasks()}
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: (_distribution(entry), entry.name)):
         for function in _offered(entry):
             known, owner = served.setdefault(function.name, (function, _origin(entry)))

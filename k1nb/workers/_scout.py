@@ -96,7 +96,7 @@ class Scout:
                     await self._nudged.wait()
             except TimeoutError:
                 return
-        await asyncio.wait({stopped}, timeout=min(took, self._timings.look_busy))
+        await asyncio.wait({stopped}, timeout=min(3 * took, self._timings.look_busy))
 
     def _interval(self) -> float:
         worked = asyncio.get_running_loop().time() - self._worked_at < self._timings.look_calm

@@ -36,7 +36,7 @@ class Watchdog:
         self._interval = min(timings.loop_hang, timings.poll_hang) / 20
         self._beats = 0
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="k1nb watchdog", daemon=True)
+        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
     def __enter__(self) -> Self:
         """Begin to watch the running loop."""

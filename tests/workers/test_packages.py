@@ -84,7 +84,7 @@ async def test_an_installed_package_s_task_type_is_served(scratch: Scratch, cond
             "k1nb-other 1.0 (entry point greeting = k1nb_other of k1nb.tasks) serves the task type greet_person, "
             "and so does k1nb-greeting 1.0 (entry point greeting = k1nb_greeting of k1nb.tasks)",
         ),
-        ({'"greet_person"': '"ready_probe"'}, "serves the task type ready_probe, and so does k1nb itself"),
+        ({'"greet_person"': '"ready_probe"'}, "serves the task type ready_probe, and so does the package k1nb"),
         (
             {"from pydantic": "import no_such_module\nfrom pydantic"},
             "k1nb-other 1.0 (entry point greeting = k1nb_other of k1nb.tasks) cannot be loaded: ModuleNotFoundError",

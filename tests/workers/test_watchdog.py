@@ -64,4 +64,4 @@ async def test_a_lively_host_is_left_alone() -> None:
             looks += 1
             await asyncio.sleep(0.05)
     assert why == []
-    assert not [thread for thread in threading.enumerate() if thread.name == "k1nb watchdog" and thread.is_alive()]
+    assert not [thread for thread in threading.enumerate() if thread.name == "watchdog" and thread.is_alive()]
