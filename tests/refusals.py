@@ -20,11 +20,13 @@ Done = subprocess.CompletedProcess[str]
 
 
 def listing(folder: Path) -> dict[str, str]:
-    """Return the sum of every file below a folder, by its path; of logs and locks nothing, they may come and go."""
+    """Return the sum of every file below a folder, by its path; not of logs, locks and rate windows."""
     found = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.suffix in (".lock", ".log") or path.is_socket() or name.endswith(("-wal", "-shm")):
+            continue
+        if name == "devices/windows" or name.startswith("devices/windows/"):
             continue
         found[name] = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
     return found

@@ -23,6 +23,8 @@ _PASSING = frozenset({429, 502, 503, 504})
 _NOT_REPEATED = (httpx.ConnectError, httpx.TimeoutException)
 """Nobody there, and silence to the end of the deadline: another try would only make the caller wait."""
 Params = Mapping[str, str]
+FOREIGN = "CONDUCTOR_SERVER_URL must be the API's address, which ends in /api"
+"""What to do about an answer that is not Conductor's."""
 
 
 class Connection:
@@ -116,7 +118,7 @@ def foreign(response: httpx.Response) -> ConductorRefused:
     return ConductorRefused(
         f"{response.url} answered {response.status_code} with something that is not Conductor's: {words(response)}",
         status=response.status_code,
-        hint="CONDUCTOR_SERVER_URL must be the API's address, which ends in /api",
+        hint=FOREIGN,
     )
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from k1nb.conductor._connection import Connection
+from k1nb.conductor._connection import FOREIGN, Connection
 from k1nb.errors import ConductorNotFound, ConductorRefused
 
 
@@ -55,7 +55,7 @@ class EventCalls(Connection):
             return [EventHandler.from_json(item) for item in items]
         except KeyError as error:
             raise ConductorRefused(
-                f"{self.url} gave something that is no event handler: {error}", status=200
+                f"{self.url} gave something that is no event handler: {error}", status=200, hint=FOREIGN
             ) from error
 
     def add_event_handler(self, handler: EventHandler) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from k1nb.conductor._connection import Connection, decoded, flag, foreign
+from k1nb.conductor._connection import FOREIGN, Connection, decoded, flag, foreign
 from k1nb.conductor._executions import Execution, ExecutionStatus, TaskStatus
 from k1nb.conductor._search import LARGEST_PAGE, free_text, query
 from k1nb.errors import ConductorNotFound, ConductorRefused, ConductorUnreachable, UsageError
@@ -215,7 +215,9 @@ class ExecutionCalls(Connection):
             executions = [Execution.from_json(item) for item in items]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ConductorRefused(
-                f"{self.url} gave something that is no execution: {type(error).__name__} {error}", status=200
+                f"{self.url} gave something that is no execution: {type(error).__name__} {error}",
+                status=200,
+                hint=FOREIGN,
             ) from error
         return sorted(executions, key=lambda e: e.started_at.timestamp() if e.started_at else 0.0, reverse=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from k1nb.conductor._connection import Connection, decoded, foreign
+from k1nb.conductor._connection import FOREIGN, Connection, decoded, foreign
 from k1nb.conductor._executions import Task, moment
 from k1nb.errors import ConductorRefused
 
@@ -67,7 +67,7 @@ class QueueCalls(Connection):
             return [Task.from_json(item) for item in answer.get("results") or ()]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             what = f"{self.url} gave something that is no task: {type(error).__name__} {error}"
-            raise ConductorRefused(what, status=200, hint="see `k1nb logs conductor`") from error
+            raise ConductorRefused(what, status=200, hint=FOREIGN) from error
 
     def requeue(self, task_type: str) -> int:
         """Put every task of a type that has not ended into its queue again, and return how many.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from k1nb.conductor._connection import Connection, Params, decoded, foreign
+from k1nb.conductor._connection import FOREIGN, Connection, Params, decoded, foreign
 from k1nb.conductor._executions import moment
 from k1nb.errors import ConductorNotFound, ConductorRefused, UsageError
 
@@ -149,4 +149,6 @@ class ScheduleCalls(Connection):
         try:
             return Schedule.from_json(item)
         except (KeyError, TypeError) as error:
-            raise ConductorRefused(f"{self.url} gave something that is no schedule: {error}", status=200) from error
+            raise ConductorRefused(
+                f"{self.url} gave something that is no schedule: {error}", status=200, hint=FOREIGN
+            ) from error

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from k1nb._http import options
 from k1nb.config import Settings
 from k1nb.errors import ConductorError, ServiceError
 from k1nb.stack._jar import Notify
@@ -58,6 +57,8 @@ def metrics_ready(settings: Settings) -> Callable[[], bool]:
 
     def ready() -> bool:
         import httpx
+
+        from k1nb._http import options
 
         url = f"http://127.0.0.1:{settings.exporter_port}"
         try:

@@ -100,5 +100,7 @@ def prune(paths: Paths) -> int:
                     file.unlink(missing_ok=True)
                     removed += 1
     except OSError as error:
-        raise StorageError(f"cannot remove old files of the workers: {error}") from error
+        raise StorageError(
+            f"cannot remove old files of the workers: {error}", hint="remove them by hand, or mend the folder's rights"
+        ) from error
     return removed

@@ -55,7 +55,7 @@ def test_looking_makes_nothing(settings: Settings) -> None:
     before = listing(settings.home)
     facts = observe(settings)
     planned = plan(facts)
-    assert [step.subject for step in planned.steps] == ["conductor", "workers"]
+    assert [step.subject for step in planned.steps] == ["conductor", "exporter", "workers"]
     assert apply(settings, facts, planned) is None
     (check,) = deployment_checks(settings, facts, planned, None)
     assert (check.status, planned.id in str(check.hint)) == (Status.WARN, True)
