@@ -27,7 +27,12 @@ PREFIX = "K1NB_"
 
 
 def _absolute(value: Any) -> Any:
-    return Path(value).expanduser().absolute() if isinstance(value, str | Path) and str(value) else value
+    if not isinstance(value, str | Path) or not str(value):
+        return value
+    try:
+        return Path(value).expanduser().absolute()
+    except RuntimeError as error:  # ~somebody, who is not there
+        raise ValueError(f"there is no such home folder: {error}") from None
 
 
 def _no_file(value: Path) -> Path:
@@ -211,8 +216,13 @@ def _spelt(value: Any) -> str:
 
 
 def _file() -> Path:
-    home = os.environ.get(PREFIX + "HOME")
-    return (_absolute(home) if home else user_data_path("k1nb")) / "k1nb.toml"
+    name = PREFIX + "HOME"
+    home = os.environ.get(name)
+    try:
+        folder: Path = _absolute(home) if home else user_data_path("k1nb")
+    except ValueError as error:
+        raise SettingError(f"setting {name} {home!r} is refused: {error}", hint=f"correct or unset {name}") from None
+    return folder / "k1nb.toml"
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -83,9 +83,13 @@ class Paths:
 
     @property
     def runtime(self) -> Path:
-        """A short private folder for sockets, which must stay under 104 characters."""
-        digest = hashlib.sha256(str(self.home.resolve()).encode()).hexdigest()[:12]
-        return Path(tempfile.gettempdir()) / f"k1nb-{os.getuid()}-{digest}"
+        """A short private folder for sockets, which must stay under 104 characters; raises StorageError."""
+        digest = hashlib.sha256(os.fsencode(self.home.resolve())).hexdigest()[:12]
+        try:
+            folder = tempfile.gettempdir()
+        except OSError as error:
+            raise StorageError(f"there is no folder for sockets: {error}", hint="free space, or set TMPDIR") from error
+        return Path(folder) / f"k1nb-{os.getuid()}-{digest}"
 
 
 def share(kind: str) -> Path:

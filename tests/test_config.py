@@ -158,3 +158,10 @@ def test_each_setting_s_origin_is_known(settings: Settings, monkeypatch: pytest.
     assert "target" not in found
     assert found["conductor_server_url"] == str(settings.paths.settings_file)
     assert "java" not in found
+
+
+def test_the_home_of_somebody_who_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ~ that no user's home stands behind is named with its setting."""
+    monkeypatch.setenv("K1NB_HOME", "~nobody-of-that-name/k1nb")
+    with pytest.raises(SettingError, match="K1NB_HOME"):
+        load()

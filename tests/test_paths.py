@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 from pathlib import Path
@@ -58,3 +59,9 @@ def test_socket_paths_stay_short(tmp_path: Path) -> None:
     """However deep the home, the folder for sockets leaves room below the limit of 104 characters."""
     deep = tmp_path / ("x" * 90) / ("y" * 90)
     assert len(str(paths.Paths(deep, deep, deep).runtime / "supervisor.sock")) < 104
+
+
+def test_a_home_in_no_encoding_has_its_folder_for_sockets(tmp_path: Path) -> None:
+    """A name that is no UTF-8 is a name like any other to the system."""
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/h\xff"))
+    assert paths.Paths(odd, tmp_path, tmp_path).runtime != paths.Paths(tmp_path, tmp_path, tmp_path).runtime

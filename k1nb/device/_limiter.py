@@ -13,11 +13,14 @@ import struct
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+
+import structlog
 
 from k1nb.device._facts import Route
 from k1nb.device._inventory import Device
+from k1nb.errors import StorageError
 from k1nb.paths import Paths, private, unwritable
 
 MARGIN = 1.2
@@ -53,29 +56,50 @@ class Turn:
 class RateLimiter:
     """Spaces the calls to one device, route by route, among all processes of this host that use this home.
 
-    A process that dies in a call frees its route after one window. Raises StorageError where the files cannot be had.
+    A process that dies in a call frees its route after one window. Where the files cannot be had the windows are kept
+    for this client alone: a window spares the device, but its rescue must not fail for a disk.
     """
 
     def __init__(self, paths: Paths, device: Device) -> None:
         self._folder = paths.devices / "windows" / device.mac.replace(":", "")
         # The order in which the callers of this process come.
         self._locks: defaultdict[Route, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._free: dict[Route, float] = {}
+        """When the next call may come, as far as this client alone knows; used where the files cannot be had."""
+        self._told = False
+        self._log = structlog.get_logger("k1nb.device").bind(device=device.name)
 
     @asynccontextmanager
     async def turn(self, route: Route) -> AsyncIterator[Turn]:
         """Wait until the route's window has passed and a place is free; the window starts anew at the end."""
         async with self._locks[route]:
-            file = await self._turn_of(route)
+            held = await self._taken(route)
             turn = Turn(_window(route))
             try:
-                place = await self._place()
-                try:
-                    yield turn
-                finally:
-                    _let_go(place)
+                yield turn
             finally:
-                with self._storage():
-                    _let_go(file, turn.free_at)
+                self._free[route] = turn.free_at
+                for file, free_at in zip(held, (turn.free_at, None), strict=False):
+                    # What the device did is done, whether its window can be noted or not.
+                    with suppress(OSError):
+                        _let_go(file, free_at)
+
+    async def _taken(self, route: Route) -> tuple[int, ...]:
+        """Wait for the turn and return the files that hold it; none where they cannot be had."""
+        try:
+            file = await self._turn_of(route)
+            try:
+                return file, await self._place()
+            except BaseException:
+                with suppress(OSError):
+                    _let_go(file, time.monotonic())
+                raise
+        except StorageError as error:
+            if not self._told:
+                self._told = True
+                self._log.warning("rate windows are kept for this client alone", error=error.message, hint=error.hint)
+            await asyncio.sleep(max(0.0, self._free.get(route, 0.0) - time.monotonic()))
+            return ()
 
     async def _turn_of(self, route: Route) -> int:
         """Wait for the route and return its file, locked and marked as busy."""

@@ -25,7 +25,7 @@ def _file(paths: Paths, device: Device) -> Path:
 
 
 class FlashLock:
-    """A context manager, for `with` and for `async with`; raises DeviceBusy where another holds the device.
+    """A context manager, for `with` and for `async with`; raises DeviceBusy where another holds it, StorageError.
 
     The second form does not stop the event loop while it waits. The lock falls with the process that holds it.
     """
@@ -43,6 +43,8 @@ class FlashLock:
             self._lock.acquire(timeout=self._patience, poll_interval=_POLL)
         except Timeout:
             raise self._busy() from None
+        except OSError as error:
+            raise unwritable(Path(self._lock.lock_file), error) from error
         return self
 
     def __exit__(
@@ -61,6 +63,8 @@ class FlashLock:
                 if time.monotonic() >= limit:
                     raise self._busy() from None
                 await asyncio.sleep(_POLL)
+            except OSError as error:
+                raise unwritable(Path(self._lock.lock_file), error) from error
             else:
                 return self
 

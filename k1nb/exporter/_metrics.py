@@ -168,7 +168,13 @@ VALUES: tuple[Value, ...] = (
 )
 """What is read straight from a device's answers; exported while the answer is fresh."""
 
-UP = Metric("k1_device_up", "gauge", "1", "1 if the last look at the device was answered, by that device", HEALTH)
+UP = Metric(
+    "k1_device_up",
+    "gauge",
+    "1",
+    "1 if the last look was answered, unless another MAC said so",
+    HEALTH,
+)
 FOREIGN = Metric(
     "k1_device_foreign",
     "gauge",

@@ -43,7 +43,7 @@ class DeviceWatch:
     def __init__(self, settings: Settings, device: Device) -> None:
         self.device = device
         self.up = False
-        """Whether the last look was answered, by the device that is meant."""
+        """Whether the last look was answered, unless another MAC said so."""
         self.foreign = False
         """Whether another device answers at its address."""
         self.reboots = 0
@@ -128,8 +128,8 @@ class DeviceWatch:
         """Find out, where that is due, who answered; count a restart of the device that is meant."""
         now = Uptime(health.uptime_ms, self._answers[Health][0])
         anew = self._uptime is not None and restarted(self._uptime, now)
-        if anew:
-            self._answers.pop(Info, None)  # it may run something else now
+        if anew or (self._uptime is not None and restarted(now, self._uptime)):
+            self._answers.pop(Info, None)  # it may run something else now, or be another one that is up for longer
         if self._info_age() > self._timings.exporter_info:
             info = await self._ask(INFO, client.info)
             if info is not None:

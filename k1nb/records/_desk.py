@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from k1nb.errors import StorageError
-from k1nb.paths import Paths, private, share, unwritable, write_text
-from k1nb.records._notebook import SUFFIX, shipped
+from k1nb.paths import Paths, private, share, unwritable, write_bytes, write_text
+from k1nb.records._notebook import shipped
 
 _INDEX = ".shipped.json"
 
@@ -33,34 +33,34 @@ def lay_out(paths: Paths) -> Desk:
     it is put aside under another name, never overwritten. Raises StorageError.
     """
     desk = Desk(private(paths.home / "lab"))
+    private(desk.folder / "runbooks")
     known = _read(desk.folder / _INDEX)
+    before = dict(known)
     for name, file in shipped().items():
-        text = file.read_text(encoding="utf-8")
-        own = desk.folder / file.name
-        if own.is_file() and known.get(name) == _sum(text):
-            continue
-        if own.is_file() and _sum(own.read_text(encoding="utf-8")) not in (known.get(name), _sum(text)):
-            desk.kept.append(_put_aside(own))
-        write_text(own, text)
-        known[name] = _sum(text)
-        desk.fresh.append(name)
-    if desk.fresh:
+        if _lay(desk, file, desk.folder / file.name, name, known):
+            desk.fresh.append(name)
+    for file in sorted(share("runbooks").glob("*.md")):
+        _lay(desk, file, desk.folder / "runbooks" / file.name, f"runbooks/{file.name}", known)
+    if known != before:
         write_text(desk.folder / _INDEX, json.dumps(known, indent=1) + "\n")
-    _runbooks(private(desk.folder / "runbooks"))
     return desk
 
 
-def _runbooks(folder: Path) -> None:
-    for file in share("runbooks").glob("*.md"):
-        text = file.read_text(encoding="utf-8")
-        own = folder / file.name
-        if not own.is_file() or own.read_text(encoding="utf-8") != text:
-            write_text(own, text)
+def _lay(desk: Desk, file: Path, own: Path, name: str, known: dict[str, str]) -> bool:
+    """Copy one file unless its copy is of it, changed or not; tell whether that was done."""
+    data = file.read_bytes()
+    if own.is_file() and known.get(name) == _sum(data):
+        return False
+    if own.is_file() and _sum(own.read_bytes()) not in (known.get(name), _sum(data)):
+        desk.kept.append(_put_aside(own))
+    write_bytes(own, data)
+    known[name] = _sum(data)
+    return True
 
 
 def _put_aside(file: Path) -> Path:
-    """Rename a notebook after the moment, and return its new path."""
-    aside = file.with_name(f"{file.stem}.until-{datetime.now(UTC):%Y%m%d-%H%M%S}{SUFFIX}")
+    """Rename a copy after the moment, and return its new path."""
+    aside = file.with_name(f"{file.stem}.until-{datetime.now(UTC):%Y%m%d-%H%M%S}{file.suffix}")
     try:
         return file.rename(aside)
     except OSError as error:
@@ -77,5 +77,5 @@ def _read(index: Path) -> dict[str, str]:
         raise StorageError(f"cannot read {index}: {error.strerror}", hint="mend its permissions") from error
 
 
-def _sum(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _sum(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

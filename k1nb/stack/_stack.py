@@ -10,7 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from k1nb.config import Settings, environment
-from k1nb.errors import ConductorUnreachable, ServiceError
+from k1nb.errors import ConductorUnreachable, HostError, ServiceError
 from k1nb.paths import private
 from k1nb.stack._jar import Notify, ignore
 from k1nb.stack._logs import last_lines
@@ -41,18 +41,42 @@ def up(settings: Settings, services: Sequence[str] = (), on_progress: Notify | N
 
 
 def bring_up(settings: Settings, services: Sequence[Service], notify: Notify, *, everything: bool = False) -> None:
-    """Start these services in this order, each ready before the next; those that rely on none are begun at once."""
+    """Start these services in this order, each ready before the next; those that rely on none are begun at once.
+
+    Nobody relies on those either: where one of them fails the others are started, then its error is raised.
+    """
     supervisor = Supervisor(settings.paths, settings.timings)
     memory = Memory.read(settings)
     _supervise(settings, supervisor, memory, notify)
     if everything:
         _drop_unwanted(settings, supervisor, notify)
-    early = {s.name: _launch(supervisor, memory, s, notify) for s in services if s.early}
+    began: dict[str, float | None] = {}
+    failed: list[HostError] = []
+    for service in (one for one in services if one.early):
+        with _collecting(failed, memory, service):
+            began[service.name] = _launch(supervisor, memory, service, notify)
     for service in services:
-        began = early[service.name] if service.early else _launch(supervisor, memory, service, notify)
-        _get_ready(settings, supervisor, memory, service, began, notify)
-        if service.once_ready:
-            service.once_ready(about(service.name, notify))
+        with _collecting(failed, memory, service):
+            if not service.early:
+                began[service.name] = _launch(supervisor, memory, service, notify)
+            if service.name in began:
+                _get_ready(settings, supervisor, memory, service, began[service.name], notify)
+                if service.once_ready:
+                    service.once_ready(about(service.name, notify))
+    if failed:
+        raise failed[0]
+
+
+@contextmanager
+def _collecting(failed: list[HostError], memory: Memory, service: Service) -> Iterator[None]:
+    """Keep the error of a service that nobody relies on; any other's passes through."""
+    try:
+        yield
+    except HostError as error:
+        if not service.early:
+            raise
+        memory.failed(service.name, error.message)
+        failed.append(error)
 
 
 def down(settings: Settings, services: Sequence[str] = (), on_progress: Notify | None = None) -> list[ServiceStatus]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import re
 import signal
 import socket
@@ -34,7 +35,7 @@ from k1nb.workers._watchdog import Watchdog
 
 def worker_id(settings: Settings) -> str:
     """Return the name under which this home's worker host polls; the same after every restart."""
-    digest = hashlib.sha256(str(settings.home.resolve()).encode()).hexdigest()[:8]
+    digest = hashlib.sha256(os.fsencode(settings.home.resolve())).hexdigest()[:8]
     return f"{socket.gethostname()}:{digest}"
 
 

@@ -54,3 +54,16 @@ def test_a_newer_notebook_puts_a_changed_copy_aside(settings: Settings) -> None:
     assert kept.read_text() == "mine"
     assert kept.name.startswith("daily_health.until-")
     assert own.read_text() == shipped()["daily_health"].read_text()
+
+
+def test_notes_in_a_runbook_are_kept(settings: Settings) -> None:
+    """A copy of a runbook that somebody wrote into stays, and so does one in no known encoding."""
+    folder = lay_out(settings.paths).folder
+    noted, odd = folder / "runbooks" / "daily_health.md", folder / "daily_health.ipynb"
+    noted.write_text(noted.read_text(encoding="utf-8") + "our own note\n", encoding="utf-8")
+    odd.write_bytes(b"\xff\xfe")
+    (folder / ".shipped.json").write_text("{}")  # as if newer ones had been shipped
+    desk = lay_out(settings.paths)
+    kept = {file.suffix: file.read_bytes() for file in desk.kept}
+    assert kept[".md"].endswith(b"our own note\n")
+    assert b"\xff\xfe" in kept.values()

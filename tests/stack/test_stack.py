@@ -262,3 +262,13 @@ def test_what_relies_on_nothing_starts_first(small: SmallStack, listener: Listen
     said = small.up(listener("one"), listener("two", early=True))
     assert said[:2] == ["starting two", "starting one"]
     assert [words.partition(" after")[0] for words in said[2:]] == ["one is ready", "two is ready"]
+
+
+def test_what_nobody_relies_on_stops_nobody(small: SmallStack, listener: Listener) -> None:
+    """Where the port of such a service is taken the others are up, and its error is raised afterwards."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken = listener("two", port=server.getsockname()[1], early=True)
+        with pytest.raises(PortTaken, match="wanted by two"):
+            small.up(listener("one"), taken, listener("three"))
+        assert all(small.pid(name) for name in ("one", "three"))
+        assert "wanted by two" in Memory.read(small.settings).failures["two"]

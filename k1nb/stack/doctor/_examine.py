@@ -105,7 +105,7 @@ def _ports(settings: Settings) -> list[Check]:
 
 def _inventory(settings: Settings) -> list[Check]:
     devices, file = _facts.inventory(settings)
-    return inventory_checks(devices, file, settings.k1_device_ip)
+    return inventory_checks(devices, file, _facts.default(settings))
 
 
 def _projects(settings: Settings) -> list[Check]:

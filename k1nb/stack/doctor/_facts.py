@@ -276,6 +276,16 @@ def inventory(settings: Settings) -> tuple[list[Device] | K1Error, Path]:
         return error, there.file
 
 
+def default(settings: Settings) -> Device | K1Error | None:
+    """Return the device that is meant when none is named, or why K1_DEVICE_IP means none."""
+    from k1nb.device import default_device
+
+    try:
+        return default_device(settings)
+    except K1Error as error:
+        return error
+
+
 def memory() -> tuple[int, int]:
     """Return the available and the whole memory, in MiB."""
     seen = psutil.virtual_memory()

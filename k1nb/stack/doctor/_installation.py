@@ -90,12 +90,12 @@ def _permission(name: str, kept: Kept) -> Check | None:
     return None
 
 
-def inventory_checks(devices: Sequence[Device] | K1Error, file: Path, default: str | None) -> list[Check]:
+def inventory_checks(devices: Sequence[Device] | K1Error, file: Path, default: Device | K1Error | None) -> list[Check]:
     """Judge the inventory: readable, nothing listed twice, K1_DEVICE_IP in it."""
     name, source = "inventory: sane", str(file)
     if isinstance(devices, K1Error):
         return [Check(name, Status.FAIL, devices.message, devices.hint, source)]
-    meant = [] if default is None else [_default(devices, default, source)]
+    meant = [] if default is None else [_default(default, source)]
     doubles = [
         f"{taken} is both {a.name}'s and {b.name}'s" for a, b in combinations(devices, 2) if (taken := clash(a, b))
     ]
@@ -114,13 +114,11 @@ def _count(devices: Sequence[Device]) -> str:
     return f"{len(devices)} devices, {simulated} of them simulated, {production} in production; nothing twice"
 
 
-def _default(devices: Sequence[Device], default: str, source: str) -> Check:
+def _default(default: Device | K1Error, source: str) -> Check:
     name = "inventory: K1_DEVICE_IP"
-    places = {place: device for device in devices for place in (device.address, f"{device.address}:{device.http_port}")}
-    if default.strip() in places:
-        return Check(name, Status.OK, f"{default} is {places[default.strip()].name}", source=source)
-    why = f"{default} is no device of the inventory, so it is never connected to"
-    return Check(name, Status.FAIL, why, "list it with `k1nb device add`, or unset K1_DEVICE_IP", source)
+    if isinstance(default, K1Error):
+        return Check(name, Status.FAIL, f"{default.message}; nothing is connected to", default.hint, source)
+    return Check(name, Status.OK, f"it means {default.label}", source=source)
 
 
 def project_checks(projects: Mapping[str, tuple[Path, str]]) -> list[Check]:

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from k1nb.checks import Status
-from k1nb.device import Device
-from k1nb.errors import SettingError, StorageError
+from k1nb.config import Settings
+from k1nb.device import Device, Inventory
+from k1nb.errors import SettingError, StorageError, UnknownName
+from k1nb.stack.doctor import _facts
 from k1nb.stack.doctor._installation import (
     Jar,
     Kept,
@@ -79,11 +81,24 @@ def test_an_inventory_lists_nothing_twice(devices: Any, status: Status, said: st
 
 @pytest.mark.parametrize(
     ("default", "status"),
-    [("127.0.0.1:8001", Status.OK), ("192.0.2.10", Status.OK), ("192.0.2.99", Status.FAIL)],
+    [(BENCH, Status.OK), (UnknownName("it means several devices", hint="name one"), Status.FAIL)],
 )
-def test_the_default_device_is_one_of_the_inventory(default: str, status: Status) -> None:
-    """A K1_DEVICE_IP that no entry has fails, for it is never connected to."""
+def test_the_default_device_is_one_of_the_inventory(default: Device | UnknownName, status: Status) -> None:
+    """A K1_DEVICE_IP that means no device, or several, fails, for it is never connected to."""
     assert inventory_checks([BENCH, STAGE], FILE, default)[-1].status is status
+
+
+@pytest.mark.parametrize(
+    ("meant", "status"),
+    [("127.0.0.1", Status.FAIL), ("127.0.0.1:8001", Status.OK), ("bench", Status.OK), ("192.0.2.99", Status.FAIL)],
+)
+def test_the_default_device_is_judged_as_it_is_used(settings: Settings, meant: str, status: Status) -> None:
+    """The doctor means the device that a deployment would mean, by whatever it is named."""
+    there = Inventory(settings.paths)
+    there.add(Device("bench", "02:4B:31:00:00:01", "127.0.0.1", 8001, 9001))
+    there.add(Device("other", "02:4B:31:00:00:02", "127.0.0.1", 8002, 9002))
+    found = _facts.default(settings.model_copy(update={"k1_device_ip": meant}))
+    assert inventory_checks(there.list(), FILE, found)[-1].status is status
 
 
 def test_projects_are_there_or_named() -> None:
