@@ -48,6 +48,11 @@ def words(response: httpx.Response, limit: int = 300) -> str:
     return text[: limit - 1] + "…" if len(text) > limit else text or f"HTTP {response.status_code} without a body"
 
 
+def sendable(text: str) -> str:
+    """Return `text` with `?` for each half of a surrogate pair, as names of files may hold: UTF-8 has none."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def run(function: Callable[..., Coroutine[Any, Any, T]], *arguments: Any) -> T:
     """Run a coroutine function to its end from synchronous code, inside a notebook's running loop too."""
     try:

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -29,7 +29,7 @@ def settings(*, logs: bool = True) -> Settings:
 
     found = load()
     if logs:
-        _logging(found.log_level)
+        _logging(found)
     return found
 
 
@@ -40,12 +40,17 @@ def service_settings(name: str) -> Settings:
 
     found = load()
     outlive_reader(found, name)
-    _logging(found.log_level)
+    _logging(found)
     return found
 
 
-def _logging(level: str) -> None:
+def _logging(found: Settings) -> None:
     import structlog
+
+    redact = found.redact
+
+    def mask(_: Any, __: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
+        return {key: redact(value) if isinstance(value, str) else value for key, value in event.items()}
 
     colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
     structlog.configure(
@@ -54,11 +59,12 @@ def _logging(level: str) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            mask,  # after the tracebacks have become text
             structlog.dev.ConsoleRenderer(colors=True)
             if colour
             else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[found.log_level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )

@@ -22,10 +22,19 @@ from k1nb.conductor._retention import Pruned, plan_pruning, prune
 from k1nb.conductor._rules import RULES, Answer, Rule
 from k1nb.conductor._schedule_calls import Schedule
 from k1nb.conductor._sync import Applied, apply_definitions, plan_definitions
-from k1nb.conductor._task_client import PolledTask, ResultStatus, TaskClient, TaskResult, times_put_off
+from k1nb.conductor._task_client import (
+    LONGEST_REASON,
+    PolledTask,
+    ResultStatus,
+    TaskClient,
+    TaskResult,
+    shorten,
+    times_put_off,
+)
 from k1nb.conductor._watching import Change, watch
 
 __all__ = [
+    "LONGEST_REASON",
     "RULES",
     "Answer",
     "Applied",
@@ -82,6 +91,7 @@ __all__ = [
     "queue_checks",
     "repair",
     "running_executions",
+    "shorten",
     "times_put_off",
     "watch",
 ]

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 
 import httpx
 
-from k1nb._http import options, words
+from k1nb._http import options, sendable, words
 from k1nb.conductor._auth import auth as auth_of
 from k1nb.config import Settings
 from k1nb.errors import ConductorNotFound, ConductorRefused, ConductorUnreachable
@@ -116,9 +116,9 @@ class TaskResult:
         return body
 
 
-def shorten(reason: str) -> str:
-    """Cut a reason to the length that the server keeps, visibly."""
-    return reason if len(reason) <= LONGEST_REASON else reason[: LONGEST_REASON - 1] + "…"
+def shorten(text: str, limit: int = LONGEST_REASON) -> str:
+    """Cut a text, visibly, by default to what the server keeps of a reason."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 class TaskClient:
@@ -252,7 +252,8 @@ class TaskClient:
             return
         what = f"a log line of task {task_id}"
         headers = {"Content-Type": "text/plain; charset=utf-8"}
-        _check(what, await self._send(what, "POST", f"/tasks/{task_id}/log", content=text.encode(), headers=headers))
+        content = sendable(text).encode()
+        _check(what, await self._send(what, "POST", f"/tasks/{task_id}/log", content=content, headers=headers))
 
     async def _send(self, what: str, method: str, route: str, **arguments: Any) -> httpx.Response:
         try:

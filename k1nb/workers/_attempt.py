@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from k1nb.conductor import PolledTask, ResultStatus, TaskResult
+from k1nb.conductor import LONGEST_REASON, PolledTask, ResultStatus, TaskResult
 from k1nb.errors import ConductorError, ConductorNotFound, ConductorRefused, K1Error, RetryableFailure
 from k1nb.workers._link import pauses
 from k1nb.workers._metrics import CANCELLED
@@ -80,6 +80,10 @@ class Attempts:
                     return None
                 except ConductorError as error:
                     following = await self._after_refusal(result, error)
+                except Exception as error:  # noqa: BLE001 - a result that cannot be sent must end its task, or it would hang
+                    self._log.exception("a result cannot be sent", task=result.task.id)
+                    await self._report_once(self._shared.results.failed(result.task, error))
+                    return None
                 if following is None:
                     return None
                 result = following
@@ -150,7 +154,7 @@ class Attempts:
             return None
         if error.status >= 500 or error.status in (408, 429):
             return result
-        if result.output:
+        if result.output or len(result.log) > LONGEST_REASON:
             return self._shared.results.refused(result, error)
         self._log.error("the server refuses a result", task=result.task.id, error=error.message)
         return None

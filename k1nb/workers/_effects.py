@@ -11,14 +11,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
+from k1nb._http import sendable
 from k1nb.errors import StorageError, TerminalFailure
 from k1nb.paths import Paths, write_text
 
 T = TypeVar("T")
 Effect = Callable[[], Awaitable[T]]
 Look = Callable[[], Awaitable[T | None]]
+
+_RESULT = "result"
+_FAULT = "fault"
+"""What stands in an entry instead of a result that is none."""
 
 
 class Effects:
@@ -29,45 +34,58 @@ class Effects:
 
     def __init__(self, paths: Paths) -> None:
         self._folder = paths.effects
-        self._running: dict[str, asyncio.Lock] = {}
+        self._running: dict[str, tuple[asyncio.Lock, int]] = {}
+        """For each key the lock of its callers, and how many they are."""
 
     async def once(self, key: str, kind: type[T], effect: Effect[T], look: Look[T] | None = None) -> T:
         """Return the kept result of an effect, or bring it about and keep what it returns.
 
-        An effect that raises is not kept. One that began and never ended, for its host was killed, is done again
-        unless `look` finds its result. Two calls with one key wait for each other. Raises StorageError where the
-        journal cannot be written, TerminalFailure where what is kept is no `kind`.
+        An effect that raised, or whose host was killed within it, may have happened: it is done again unless `look`
+        finds its result. Calls with one key wait for each other. Raises StorageError where the journal cannot be
+        read or written, TerminalFailure where the result or what is kept of it is no `kind`, now and ever after.
         """
-        file = self._file(key)
+        file, adapter = self._file(key), _adapter(key, kind)
         async with self._alone(key):
             if (kept := await asyncio.to_thread(_read, file)) is not None:
-                return _restored(key, kind, kept)
+                return _restored(key, kind, adapter, kept)
             begun = file.with_suffix(".begun")
             doubtful = await asyncio.to_thread(begun.exists)
             result = await look() if doubtful and look else None
             if result is None:
-                await asyncio.to_thread(write_text, begun, f"{key}\n")
-                try:
-                    result = await effect()
-                except Exception:
-                    await asyncio.to_thread(begun.unlink, missing_ok=True)
-                    raise
-            await asyncio.to_thread(_keep, file, key, TypeAdapter(kind).dump_python(result, mode="json"))
+                await asyncio.to_thread(write_text, begun, f"{sendable(key)}\n")
+                result = await effect()
+            entry = _entry(adapter, result)
+            await asyncio.to_thread(_keep, file, key, entry)
             await asyncio.to_thread(begun.unlink, missing_ok=True)
+            if _FAULT in entry:
+                raise _unusable(key, entry[_FAULT])
             return result
 
     def _file(self, key: str) -> Path:
-        return self._folder / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
+        return self._folder / f"{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()}.json"
 
     @asynccontextmanager
     async def _alone(self, key: str) -> AsyncIterator[None]:
-        lock = self._running.setdefault(key, asyncio.Lock())
+        lock, users = self._running.get(key, (asyncio.Lock(), 0))
+        self._running[key] = lock, users + 1
         try:
             async with lock:
                 yield
         finally:
-            if not lock.locked() and self._running.get(key) is lock:
+            users = self._running[key][1] - 1
+            self._running[key] = lock, users
+            if not users:
                 del self._running[key]
+
+
+def _adapter(key: str, kind: type[T]) -> TypeAdapter[T]:
+    try:
+        return TypeAdapter(kind)
+    except (PydanticUserError, NameError, TypeError) as error:
+        raise TerminalFailure(
+            f"no result of the effect {key!r} could be kept: {str(error).splitlines()[0]}",
+            hint="let the effect return plain data or a pydantic model; it was not brought about",
+        ) from None
 
 
 def _read(file: Path) -> dict[str, Any] | None:
@@ -75,24 +93,51 @@ def _read(file: Path) -> dict[str, Any] | None:
         kept = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
-        raise StorageError(
-            f"the journal of effects cannot be read: {file}: {error}",
-            hint="find out whether the effect is there; then remove the file, and it is brought about again",
-        ) from error
-    return kept if isinstance(kept, dict) and "result" in kept else None
+    except (OSError, ValueError, RecursionError) as error:
+        raise _damaged(file, error) from error
+    if not isinstance(kept, dict) or not kept.keys() & {_RESULT, _FAULT}:
+        raise _damaged(file, "it is no entry of the journal")
+    return kept
 
 
-def _keep(file: Path, key: str, result: Any) -> None:
-    entry = {"key": key, "at": datetime.now(UTC).isoformat(), "result": result}
-    write_text(file, json.dumps(entry, ensure_ascii=False))
+def _damaged(file: Path, why: object) -> StorageError:
+    return StorageError(
+        f"the journal of effects cannot be read: {file}: {why}",
+        hint="find out whether the effect is there; then remove the file, and it is brought about again",
+    )
 
 
-def _restored(key: str, kind: type[T], kept: dict[str, Any]) -> T:
+def _entry(adapter: TypeAdapter[T], result: T) -> dict[str, Any]:
+    """Return what is kept of a result, proven to be readable again, or why it cannot be kept."""
     try:
-        return TypeAdapter(kind).validate_python(kept["result"])
+        plain = adapter.dump_python(result, mode="json", warnings=False)
+        adapter.validate_python(json.loads(json.dumps(plain)))
     except ValidationError as error:
+        return {_FAULT: error.errors()[0]["msg"]}
+    except Exception as error:  # noqa: BLE001 - whatever a serializer raises: the effect has happened, and must not be repeated
+        return {_FAULT: f"{type(error).__name__}: {error}"}
+    return {_RESULT: plain}
+
+
+def _keep(file: Path, key: str, entry: dict[str, Any]) -> None:
+    write_text(file, json.dumps({"key": key, "at": datetime.now(UTC).isoformat(), **entry}))
+
+
+def _restored(key: str, kind: type[T], adapter: TypeAdapter[T], kept: dict[str, Any]) -> T:
+    if _FAULT in kept:
+        raise _unusable(key, kept[_FAULT])
+    try:
+        return adapter.validate_python(kept[_RESULT])
+    except ValidationError as error:
+        name, why = getattr(kind, "__name__", kind), error.errors()[0]["msg"]
         raise TerminalFailure(
-            f"the result that is kept of the effect {key!r} is no {kind.__name__}: {error.errors()[0]['msg']}",
+            f"the result that is kept of the effect {key!r} is no {name}: {why}",
             hint="use another key for another kind of effect",
         ) from None
+
+
+def _unusable(key: str, fault: Any) -> TerminalFailure:
+    return TerminalFailure(
+        f"the effect {key!r} has happened, and its result cannot be kept: {fault}",
+        hint="correct what the effect returns or its kind; it is not brought about again under this key",
+    )

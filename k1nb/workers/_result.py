@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import to_json
+from pydantic_core import to_jsonable_python
 
-from k1nb.conductor import PolledTask, ResultStatus, TaskResult
+from k1nb._http import sendable
+from k1nb.conductor import PolledTask, ResultStatus, TaskResult, shorten
 from k1nb.errors import (
     ArtifactError,
     BuildError,
@@ -25,6 +25,9 @@ from k1nb.errors import (
 )
 from k1nb.workers._outputs import Outputs
 from k1nb.workers._task import In
+
+LONGEST_LOG = 10_000
+"""Characters of a failure's reason that go into its task's log."""
 
 _FINAL = (UsageError, ImageError, ArtifactError, CommitError, SampleRefused, TerminalFailure)
 
@@ -69,16 +72,16 @@ class Results:
     def failed(self, task: PolledTask, error: BaseException) -> TaskResult:
         """Return the result of a function that raised `error`."""
         status = ResultStatus.FAILED_WITH_TERMINAL_ERROR if is_final(error) else ResultStatus.FAILED
-        reason = self._redact(_reason(error))
+        reason = self._said(_reason(error))
         try:
             output = self._plain(task, error.output) if isinstance(error, TaskFailure) else {}
-        except (StorageError, TerminalFailure) as homeless:
-            reason, output = f"{reason}; {homeless.message}", {}
-        return TaskResult(task, status, self._worker_id, output, reason, log=reason)
+        except (StorageError, TerminalFailure, ValueError) as homeless:
+            reason, output = f"{reason}; {self._said(_reason(homeless))}", {}
+        return TaskResult(task, status, self._worker_id, output, reason, log=shorten(reason, LONGEST_LOG))
 
     def refused(self, result: TaskResult, error: K1Error) -> TaskResult:
-        """Return what is reported where the server will not have `result`."""
-        status, reason = ResultStatus.FAILED_WITH_TERMINAL_ERROR, self._redact(_reason(error))
+        """Return what is reported where the server will not have `result`; it can be made no smaller."""
+        status, reason = ResultStatus.FAILED_WITH_TERMINAL_ERROR, shorten(self._said(_reason(error)))
         return TaskResult(result.task, status, self._worker_id, reason=reason, log=reason)
 
     def handed_back(self, task: PolledTask, why: str = "which is stopping") -> TaskResult:
@@ -91,8 +94,8 @@ class Results:
         return TaskResult.later(task, self._worker_id, seconds)
 
     def _plain(self, task: PolledTask, output: Mapping[str, Any]) -> dict[str, Any]:
-        text = to_json(dict(output), inf_nan_mode="null", fallback=str)
-        masked: dict[str, Any] = self._masked(json.loads(text))
+        plain = to_jsonable_python(dict(output), inf_nan_mode="null", fallback=str)
+        masked: dict[str, Any] = self._masked(plain)
         return self._outputs.fit(task.id, masked)
 
     def _masked(self, value: Any) -> Any:
@@ -100,7 +103,10 @@ class Results:
             return {key: self._masked(item) for key, item in value.items()}
         if isinstance(value, list):
             return [self._masked(item) for item in value]
-        return self._redact(value) if isinstance(value, str) else value
+        return self._said(value) if isinstance(value, str) else value
+
+    def _said(self, text: str) -> str:
+        return self._redact(sendable(text))
 
 
 def is_final(error: BaseException) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
+import json
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_type_hints
@@ -49,8 +51,12 @@ class TaskContext:
 
     @property
     def key(self) -> str:
-        """What this step of this execution is named by: the same for every delivery and every retry of it."""
-        return f"{self.task.execution_id}/{self.task.reference}"
+        """What this step of this execution is named by: the same for every delivery and every retry of it.
+
+        A rerun or restart with the same input has the same name, one with another input another one.
+        """
+        given = json.dumps(dict(self.task.input), sort_keys=True)
+        return f"{self.task.execution_id}/{self.task.reference}/{hashlib.sha256(given.encode()).hexdigest()[:12]}"
 
     async def once(self, key: str, kind: type[T], effect: Effect[T], look: Look[T] | None = None) -> T:
         """Bring an effect about once and return its result, the first one's ever after; see `Effects.once`.

@@ -93,14 +93,16 @@ class SentOut(BaseModel):
 
 
 class FlashIn(ArtifactIn):
-    """An artifact for a device and why it goes there."""
+    """An artifact for a device, why it goes there, and whether a production device may be flashed."""
 
     reason: str | None = None
+    allow_production: bool | None = None
 
 
 async def _flash(context: TaskContext, words: FlashIn, reason: str) -> SentOut:
     settings = context.settings
     device = delivery.resolve(settings, words.device, words.device_ip)
+    delivery.require_allowed(device, allow_production=bool(words.allow_production))
     sent = await delivery.send(settings, device, words.artifact_id, execution_id=context.execution_id, reason=reason)
     return SentOut(
         deployment_status=SUCCESS,
@@ -118,10 +120,14 @@ async def deploy_firmware_ota(words: FlashIn, context: TaskContext) -> SentOut:
 
 
 class RollbackIn(DeviceIn):
-    """A device, the artifact that it goes back to, and the look that was kept of it, if one was."""
+    """A device, the artifact that it goes back to, the look that was kept of it, and whether production may be flashed.
+
+    The look is null where none was kept.
+    """
 
     firmware_artifact: str
     snapshot_id: str | None = None
+    allow_production: bool | None = None
 
 
 class RollbackOut(SentOut):
@@ -134,7 +140,12 @@ class RollbackOut(SentOut):
 async def rollback_firmware(words: RollbackIn, context: TaskContext) -> RollbackOut:
     """Keep the look unless that was done, then send the last good artifact's bytes, once, under the device's lock."""
     snapshot_id = words.snapshot_id or await _keep_look(words, context)
-    order = FlashIn(device=words.device, device_ip=words.device_ip, artifact_id=words.firmware_artifact)
+    order = FlashIn(
+        device=words.device,
+        device_ip=words.device_ip,
+        artifact_id=words.firmware_artifact,
+        allow_production=words.allow_production,
+    )
     sent = await _flash(context, order, delivery.ROLLBACK)
     return RollbackOut(**sent.model_dump(), snapshot_id=snapshot_id)
 

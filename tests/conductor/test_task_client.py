@@ -51,6 +51,13 @@ def _done(task: PolledTask, **facts: Any) -> TaskResult:
     return TaskResult(task, ResultStatus.COMPLETED, WORKER, **facts)
 
 
+async def test_a_log_line_that_is_no_unicode_is_taken(client: TaskClient, scratch: Scratch) -> None:
+    """A text with half a surrogate pair, as from a file's name, goes into the log with a question mark."""
+    task = await _polled(client, scratch)
+    await client.log(task.id, "caf\udce9")
+    assert await scratch.task_log(task.id) == ["caf?"]
+
+
 async def test_a_poll_brings_the_task(client: TaskClient, scratch: Scratch) -> None:
     """A polled task carries its type, place, input, counts and response timeout."""
     task = await _polled(client, scratch, responseTimeoutSeconds=7)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
@@ -69,6 +71,80 @@ async def test_a_failed_effect_is_not_kept(effects: Effects) -> None:
     assert (await effects.once("a", Mail, sending(sent))).number == 2
 
 
+async def test_a_failed_effect_is_looked_for(effects: Effects) -> None:
+    """An effect that raised may have happened, so `look` is asked before it is brought about again."""
+    sent: list[int] = []
+
+    async def found() -> Mail:
+        return Mail(number=7)
+
+    with pytest.raises(TimeoutError):
+        await effects.once("a", Mail, sending(sent, TimeoutError()), found)
+    assert ((await effects.once("a", Mail, sending(sent), found)).number, len(sent)) == (7, 1)
+
+
+async def test_callers_of_one_key_never_overlap(effects: Effects) -> None:
+    """However many wait for a key, and whoever comes while one has failed, its effect runs once at a time."""
+    running, most = 0, 0
+
+    async def fail() -> Mail:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.02)
+        running -= 1
+        raise ZeroDivisionError
+
+    async def call() -> None:
+        with pytest.raises(ZeroDivisionError):
+            await effects.once("a", Mail, fail)
+
+    first, second = asyncio.create_task(call()), asyncio.create_task(call())
+    await first  # the second one is about to take the lock that the first has let go
+    third = asyncio.create_task(call())
+    await asyncio.gather(second, third)
+    assert most == 1
+
+
+async def test_a_kind_that_cannot_be_kept_is_refused_before(effects: Effects) -> None:
+    """Where no result could be kept, the effect is not brought about at all."""
+    sent: list[int] = []
+
+    async def effect() -> Effects:
+        sent.append(1)
+        return effects
+
+    with pytest.raises(TerminalFailure, match="no result of the effect 'a' could be kept"):
+        await effects.once("a", Effects, effect)
+    assert sent == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "result"),
+    [(int, "many"), (Any, object()), (dict[str, Any], {"o": object()}), (Mail, Mail.model_construct(number="x"))],
+    ids=["wrong type", "no data", "no data within", "wrong model"],
+)
+async def test_a_result_that_cannot_be_kept_is_final(effects: Effects, kind: Any, result: Any) -> None:
+    """A result that is not what was promised fails for good, and the effect that has happened is not repeated."""
+    done: list[int] = []
+
+    async def effect() -> Any:
+        done.append(1)
+        return result
+
+    for _ in range(2):
+        with pytest.raises(TerminalFailure, match="the effect 'a' has happened"):
+            await effects.once("a", kind, effect)
+    assert done == [1]
+
+
+async def test_a_name_that_is_no_unicode_is_kept(effects: Effects, tmp_path: Path) -> None:
+    """Names of files, in keys and in results, need not be UTF-8."""
+    name = os.fsdecode(b"caf\xe9")
+    for journal in (effects, Effects(Paths(tmp_path, tmp_path, tmp_path))):
+        assert await journal.once(name, str, lambda: asyncio.sleep(0, name)) == name
+
+
 async def test_an_effect_of_unknown_end_is_looked_for(effects: Effects) -> None:
     """After an effect was cut, `look` may find it; where it finds nothing, it is brought about again."""
     sent: list[int] = []
@@ -93,11 +169,12 @@ async def test_what_is_kept_must_fit(effects: Effects) -> None:
         await effects.once("a", int, lambda: asyncio.sleep(0, 1))
 
 
-async def test_a_damaged_journal_is_named(effects: Effects, tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["{", "[]", "{}", "null", "7", "[" * 100_000])
+async def test_a_damaged_journal_is_named(effects: Effects, tmp_path: Path, text: str) -> None:
     """A file that cannot be read is never taken for an effect that is still to be brought about."""
     await effects.once("a", Mail, sending([]))
     (file,) = (tmp_path / "effects").glob("*.json")
-    file.write_text("{")
+    file.write_text(text)
     with pytest.raises(StorageError, match=str(file)):
         await effects.once("a", Mail, sending([]))
 

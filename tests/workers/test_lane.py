@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -12,7 +13,10 @@ from urllib.parse import urlsplit
 import pytest
 from structlog.testing import capture_logs
 
-from k1nb.workers import TaskContext, TaskFunction, TerminalFailure, task
+from k1nb.conductor import ResultStatus, TaskClient, TaskResult
+from k1nb.workers import TaskContext, TaskFunction, TerminalFailure, WorkerHost, task
+from k1nb.workers._attempt import Attempts
+from k1nb.workers._metrics import Metrics
 from tests.workers.scratch import Scratch, answering, hosting, settings_for, unique
 from tests.workers.test_host import Given, Made
 
@@ -122,6 +126,49 @@ async def test_a_refused_output_becomes_a_terminal_failure(
     (only,) = execution["tasks"]
     assert (only["status"], len(runs)) == ("FAILED_WITH_TERMINAL_ERROR", 1)
     assert "(413)" in only["reasonForIncompletion"]
+
+
+async def test_a_refused_log_becomes_a_terminal_failure(scratch: Scratch, conductor_url: str, tmp_path: Path) -> None:
+    """Where only the log of a failure is large, it is left out like an output, and the task ends."""
+    name, runs = await scratch.define(unique("wordy")), list[str]()
+    async with (
+        proxied(conductor_url, 413) as (url, _),
+        hosting(settings_for(url, tmp_path, timings_scale=0.2), counting(name, runs, TerminalFailure("x" * 5_000))),
+    ):
+        execution = await scratch.ended(await scratch.start(name, text="x"))
+    (only,) = execution["tasks"]
+    assert (only["status"], len(runs)) == ("FAILED_WITH_TERMINAL_ERROR", 1)
+    assert "(413)" in only["reasonForIncompletion"]
+
+
+async def test_a_reason_that_is_no_unicode_reaches_the_server(
+    scratch: Scratch, conductor_url: str, tmp_path: Path
+) -> None:
+    """A failure that names a file whose name is not UTF-8 is reported like any other."""
+    name, error = await scratch.define(unique("cafe")), FileNotFoundError(os.fsdecode(b"caf\xe9"))
+    async with hosting(settings_for(conductor_url, tmp_path, timings_scale=0.2), counting(name, [], error)):
+        execution = await scratch.ended(await scratch.start(name, text="x"))
+    assert execution["tasks"][0]["reasonForIncompletion"] == "FileNotFoundError: caf?"
+
+
+async def test_a_result_that_cannot_be_sent_fails_its_task(
+    scratch: Scratch, conductor_url: str, tmp_path: Path
+) -> None:
+    """A result that no request can carry ends its task with the reason, instead of leaving it to its time-out."""
+    name, settings = await scratch.define(unique("unsent")), settings_for(conductor_url, tmp_path)
+    execution_id = await scratch.start(name, text="x")
+    function = counting(name, [])
+    async with TaskClient.from_settings(settings) as client:
+        stopped = asyncio.create_task(asyncio.sleep(600, 0.0))
+        shared = WorkerHost(settings, [function])._share(client, Metrics([name]), stopped)
+        (polled,) = await client.poll(name, worker_id=shared.worker_id, wait=5)
+        odd = TaskResult(polled, ResultStatus.COMPLETED, shared.worker_id, {"text": object()})
+        with capture_logs() as lines:
+            assert await Attempts(function, shared).deliver(odd, take_next=True) is None
+        stopped.cancel()
+    (only,) = (await scratch.ended(execution_id))["tasks"]
+    assert (only["status"], [line["event"] for line in lines]) == ("FAILED", ["a result cannot be sent"])
+    assert "not JSON serializable" in only["reasonForIncompletion"]
 
 
 async def test_a_result_refused_for_good_is_dropped(scratch: Scratch, conductor_url: str, tmp_path: Path) -> None:

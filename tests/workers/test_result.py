@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +19,7 @@ from k1nb.conductor import PolledTask, ResultStatus
 from k1nb.paths import Paths
 from k1nb.workers import RetryableFailure, TerminalFailure
 from k1nb.workers._outputs import OUTPUT_LIMIT, Outputs
-from k1nb.workers._result import Results, is_final, read_input
+from k1nb.workers._result import LONGEST_LOG, Results, is_final, read_input
 
 OUTPUTS = Outputs(Paths(Path("/nowhere"), Path("/nowhere"), Path("/nowhere")))
 RESULTS = Results("bench", lambda text: text.replace("s3cret", "[redacted]"), OUTPUTS)
@@ -146,6 +148,33 @@ def test_a_failure_s_output_may_hold_anything(tmp_path: Path) -> None:
     large = results.failed(_task(), TerminalFailure("no", output={"x": "x" * OUTPUT_LIMIT}))
     assert odd.output["at"] == "2030-01-02T00:00:00Z"
     assert (large.reason, [*large.output["x"]]) == ("no", ["k1nb_file", "bytes", "sha256"])
+
+
+def test_what_utf8_cannot_carry_is_replaced() -> None:
+    """A file's name that is not UTF-8 reaches the server with question marks, in output, reason and log."""
+    name = os.fsdecode(b"caf\xe9")
+    done = RESULTS.completed(_task(), Made(text=name))
+    failed = RESULTS.failed(_task(), TerminalFailure(f"no {name}", output={"x": [name]}))
+    foreign = RESULTS.failed(_task(), FileNotFoundError(name))
+    assert done.output["text"] == "caf?"
+    assert (failed.reason, foreign.log) == ("no caf?", "FileNotFoundError: caf?")
+    for result in (done, failed, foreign):
+        json.dumps(result.as_json(), ensure_ascii=False).encode()
+
+
+def test_a_failure_with_an_output_that_is_no_data_is_reported() -> None:
+    """An output that cannot be written is left out, and the reason says why."""
+    circle: dict[str, Any] = {}
+    circle["again"] = circle
+    failed = RESULTS.failed(_task(), TerminalFailure("no", output=circle))
+    assert (failed.output, failed.reason[:16]) == ({}, "no; ValueError: ")
+
+
+def test_a_long_reason_is_cut_in_the_log() -> None:
+    """The log takes 10,000 characters of a reason, and what replaces a refused result takes 500."""
+    failed = RESULTS.failed(_task(), RetryableFailure("x" * 2_000_000))
+    refused = RESULTS.refused(failed, errors.ConductorRefused("y" * 5_000, status=413))
+    assert (len(failed.log), failed.log[-1], len(refused.log)) == (LONGEST_LOG, "…", 500)
 
 
 def test_a_large_output_without_a_place_is_said(tmp_path: Path) -> None:

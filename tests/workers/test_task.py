@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -85,6 +86,21 @@ def test_the_task_function_is_generic_in_its_models() -> None:
     """A marked function keeps the types of its function, for mypy and for readers."""
     kept: TaskFunction[Given, Made] = shout
     assert kept is shout
+
+
+def _context(settings: Settings, polled: PolledTask) -> TaskContext:
+    client: Any = None
+    return TaskContext(settings, polled, client, Effects(settings.paths), Metrics(["build"]))
+
+
+def test_the_key_names_a_step_with_its_input(settings: Settings) -> None:
+    """Deliveries and retries of a step share its key; a rerun with another input has another one."""
+    first = PolledTask("t", "build", "e", "step", {"a": 1, "b": [None]}, 0, 1, 60.0, "w")
+    again = replace(first, id="u", input={"b": [None], "a": 1}, retry_count=1, poll_count=3)
+    rerun = replace(first, id="v", input={"a": 2, "b": [None]})
+    keys = [_context(settings, polled).key for polled in (first, again, rerun)]
+    assert (keys[0] == keys[1], keys[0] == keys[2]) == (True, False)
+    assert keys[0].startswith("e/step/")
 
 
 def test_a_log_line_that_the_server_does_not_take_fails_no_task(settings: Settings) -> None:
