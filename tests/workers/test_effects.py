@@ -169,7 +169,9 @@ async def test_what_is_kept_must_fit(effects: Effects) -> None:
         await effects.once("a", int, lambda: asyncio.sleep(0, 1))
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}", "null", "7", "[" * 100_000])
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "{}", "null", "7", "[" * 100_000], ids=["cut", "list", "empty", "null", "number", "deep"]
+)
 async def test_a_damaged_journal_is_named(effects: Effects, tmp_path: Path, text: str) -> None:
     """A file that cannot be read is never taken for an effect that is still to be brought about."""
     await effects.once("a", Mail, sending([]))
