@@ -73,7 +73,7 @@ def show(
 
 def list_(
     workflow: Annotated[str | None, typer.Argument(help="Name of the workflow; all of them if none is given.")] = None,
-    hours: Annotated[int, typer.Option(min=1, help="How many hours back.")] = 24,
+    hours: Annotated[int, typer.Option(min=1, max=876_000, help="How many hours back.")] = 24,
     failed: Annotated[bool, typer.Option("--failed", help="Only those that failed or timed out.")] = False,
     running: Annotated[bool, typer.Option("--running", help="Only those that have not ended.")] = False,
     text: Annotated[str, typer.Option("--text", help="Only those with this word in their input or output.")] = "",
@@ -134,12 +134,15 @@ def repair(
     from k1nb import conductor
 
     settings = _output.settings()
+    cut: list[int] = []
     with conductor.Conductor.from_settings(settings) as server:
-        repairs = conductor.repair(server, settings.timings, executions or ())
+        repairs = conductor.repair(server, settings.timings, executions or (), on_cut=cut.append)
+    for oldest in cut:
+        _output.note(f"only the oldest {oldest} running executions were looked at; give the ids of others")
     if json:
         _output.data([one.as_dict() for one in repairs])
     elif not repairs:
-        _output.note("no execution is forgotten")
+        _output.note("none of these is forgotten" if cut else "no execution is forgotten")
     else:
         for one in repairs:
             typer.echo(f"{one.execution.name} {one.execution.id}: {_done(one)}")

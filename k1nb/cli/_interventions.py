@@ -82,13 +82,16 @@ def rerun(
 
 
 def prune(
-    days: Annotated[float, typer.Option("--days", min=0, help="Remove what ended longer ago than this.")] = 90,
+    days: Annotated[
+        float, typer.Option("--days", min=0, max=36_500, help="Remove what ended longer ago than this.")
+    ] = 90,
     workflow: Annotated[str | None, typer.Option("--workflow", help="Only executions of this workflow.")] = None,
     apply: Apply = "",
     json: Json = False,
 ) -> None:
     """Remove up to 1,000 of the oldest executions that ended long ago; without --apply only show the plan.
 
+    A sub-workflow goes with what started it, and stays as long as that stays.
     Ledger, artifacts and records stay: they only name executions by their ids.
     """
     from datetime import UTC, datetime, timedelta

@@ -11,7 +11,7 @@ from k1nb.checks import Check, Status
 from k1nb.conductor._client import Conductor
 from k1nb.conductor._definitions import Definitions, load
 from k1nb.conductor._executions import Execution, ExecutionStatus
-from k1nb.conductor._forgotten import forgotten, running_executions
+from k1nb.conductor._forgotten import Running, forgotten, running_executions
 from k1nb.conductor._queue_calls import PollData
 from k1nb.conductor._sync import plan_definitions
 from k1nb.config import Settings
@@ -39,13 +39,14 @@ class _Look:
         self.now = datetime.now(UTC)
 
     @cached_property
-    def running(self) -> list[Execution]:
+    def running(self) -> Running:
         return running_executions(self.conductor)
 
     @cached_property
     def working(self) -> set[str]:
         """Task types that some worker is at work on."""
-        return {t.type for e in self.running for t in e.tasks if not t.status.terminal and t.started_at and t.worker_id}
+        tasks = (task for execution in self.running.executions for task in execution.tasks)
+        return {t.type for t in tasks if not t.status.terminal and t.started_at and t.worker_id}
 
 
 def checks(settings: Settings) -> list[Check]:
@@ -174,19 +175,26 @@ def _failures(name: str, look: _Look) -> Check:
 
 
 def _running(name: str, look: _Look) -> Check:
-    source = f"{look.conductor.url}/workflow/search"
-    lost = [execution for execution in look.running if forgotten(execution, look.now, look.timings.forgotten_after)]
+    return running_check(name, look.running, look.now, look.timings, f"{look.conductor.url}/workflow/search")
+
+
+def running_check(name: str, running: Running, now: datetime, timings: Timings, source: str) -> Check:
+    """Judge what runs: whether the server has forgotten some of it, and whether some runs for long."""
+    lost = [execution for execution in running.executions if forgotten(execution, now, timings.forgotten_after)]
     if lost:
         seen = _some(f"{e.name} {e.id}, nothing to do since {_clock(e.updated_at)}" for e in lost)
         hint = "let the server continue them with `k1nb executions repair`; the worker host does it by itself"
         return Check(name, Status.WARN, f"{len(lost)} forgotten by the server: {seen}", hint, source)
-    long = [execution for execution in look.running if overdue(execution, look.now)]
+    long = [execution for execution in running.executions if overdue(execution, now)]
     if long:
         seen = _some(f"{e.name} {e.id} since {_clock(e.started_at)}" for e in long)
         minutes = LONG_RUNNING.total_seconds() / 60
         hint = f"see what it waits for: `k1nb executions show {long[0].id}`"
         return Check(name, Status.WARN, f"{len(long)} for more than {minutes:.0f} minutes: {seen}", hint, source)
-    return Check(name, Status.OK, f"{len(look.running)} running, none for long", source=source)
+    if running.cut:
+        seen = f"the oldest {running.looked_at} are well, and there are more, which were not looked at"
+        return Check(name, Status.UNKNOWN, seen, "see what piles up: `k1nb executions list --running`", source)
+    return Check(name, Status.OK, f"{len(running.executions)} running, none for long", source=source)
 
 
 def overdue(execution: Execution, now: datetime) -> bool:

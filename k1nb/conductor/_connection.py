@@ -72,7 +72,7 @@ class Connection:
         while True:
             try:
                 response = self._http.request(call.method, route, params=params, json=json)
-            except httpx.TransportError as error:
+            except httpx.HTTPError as error:  # an answer that cannot be unpacked included
                 if isinstance(error, _NOT_REPEATED) or not _slept(pauses):
                     raise self._unreachable(error) from error
             else:
@@ -98,7 +98,7 @@ class Connection:
             raise foreign(response)
         return answer
 
-    def _unreachable(self, error: httpx.TransportError) -> ConductorUnreachable:
+    def _unreachable(self, error: httpx.HTTPError) -> ConductorUnreachable:
         return ConductorUnreachable(
             f"Conductor does not answer at {self.url}: {error or type(error).__name__}",
             hint="see `k1nb status`; start it with `k1nb up conductor`",

@@ -24,11 +24,14 @@ class Definitions:
     tasks: dict[str, Definition] = field(default_factory=dict)
     workflows: dict[Key, Definition] = field(default_factory=dict)
 
-    def workflow(self, name: str, version: int | None = None) -> Definition | None:
-        """Return a workflow definition, the newest version unless one is given; None where there is none."""
+    def workflow(self, name: object, version: object = None) -> Definition | None:
+        """Return a workflow definition, the newest version unless one is given; None where there is none.
+
+        What is no name or no version, as a file may have it, names nothing.
+        """
         if version is None:
             version = max((v for n, v in self.workflows if n == name), default=0)
-        return self.workflows.get((name, version))
+        return self.workflows.get((name, version)) if isinstance(name, str) and isinstance(version, int) else None
 
     def over(self, others: Definitions) -> Definitions:
         """Return these definitions and, where these have none of the same name and version, the others."""
@@ -99,8 +102,8 @@ def branches(use: Mapping[str, Any]) -> dict[str, list[Definition]]:
 
 def child_of(use: Mapping[str, Any], definitions: Definitions) -> Definition | None:
     """Return the definition of the workflow that a SUB_WORKFLOW starts; None where it is not there."""
-    wanted = use.get("subWorkflowParam") or {}
-    return definitions.workflow(wanted.get("name") or "", wanted.get("version"))
+    wanted = use.get("subWorkflowParam")
+    return definitions.workflow(wanted.get("name"), wanted.get("version")) if isinstance(wanted, dict) else None
 
 
 def task_subject(name: str) -> str:
@@ -130,11 +133,13 @@ class _Source:
 
     def read(self) -> Any:
         try:
+            if not self._file.is_file():  # a pipe would be waited for without end
+                raise DefinitionError(f"{self._file} is no regular file", hint="remove it, or put a file in its place")
             self._text = self._file.read_text(encoding="utf-8")
             return json.loads(self._text, object_pairs_hook=self._unique)
         except json.JSONDecodeError as error:
             raise self._error(error.lineno, f"this is no JSON: {error.msg}") from None
-        except (OSError, UnicodeDecodeError, RecursionError) as error:
+        except (OSError, ValueError, RecursionError) as error:  # no UTF-8, or a number of thousands of digits
             raise DefinitionError(f"{self._file} cannot be read: {error}", hint="mend or remove the file") from None
 
     def object_of(self, value: Any, what: str) -> Definition:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -34,13 +35,18 @@ class ExecutionCalls(Connection):
         return self._read([self._object("execution", id=execution_id, params={"includeTasks": flag(tasks)})])[0]
 
     def children(self, execution: Execution) -> list[Execution]:
-        """Return the executions of an execution's sub-workflows, however deep, with their tasks."""
+        """Return the executions of an execution's sub-workflows, however deep, with their tasks.
+
+        Those that were removed from the server are left out.
+        """
         found: list[Execution] = []
         waiting = [execution]
         while waiting:
-            children = [self.execution(task.child_id) for task in waiting.pop().tasks if task.child_id]
-            found += children
-            waiting += children
+            for task in waiting.pop().tasks:
+                if task.child_id:
+                    with suppress(ConductorNotFound):
+                        waiting.append(self.execution(task.child_id))
+                        found.append(waiting[-1])
         return found
 
     def correlated(self, name: str, correlation_id: str, closed: bool = True) -> list[Execution]:
@@ -99,11 +105,12 @@ class ExecutionCalls(Connection):
             page = {"start": str(seen), "size": str(min(size - len(found), LARGEST_PAGE))}
             results = self._object("search", params={**params, **page}).get("results") or []
             # After a kill of the server its index may call an execution RUNNING for ever; the execution knows better.
-            found += [one for one in self._read(results) if not status or one.status in _statuses(status)]
+            read = self._read(results)[:: -1 if oldest_first else 1]
+            found += [one for one in read if not status or one.status in _statuses(status)]
             seen += len(results)
             if len(results) < int(page["size"]):
                 break
-        return found[::-1] if oldest_first else found
+        return found
 
     def follow(
         self, execution_id: str, *, timings: Timings | None = None, every_look: bool = False

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from k1nb.conductor._client import Conductor
 from k1nb.conductor._executions import Execution, ExecutionStatus
+from k1nb.conductor._search import LARGEST_PAGE
 from k1nb.errors import ConductorNotFound
 from k1nb.timings import Timings
 
-LOOKED_AT = 200
-"""Running executions that one look takes in, the last started of them."""
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What one look at the running executions took in."""
+
+    executions: tuple[Execution, ...]
+    """With their tasks, oldest first."""
+    looked_at: int
+    """How many were found; those that moved just now, or have ended since, are not among `executions`."""
+    cut: bool
+    """There may be more, which are newer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,31 +62,42 @@ def forgotten(execution: Execution, now: datetime, after: float) -> bool:
     return latest is not None and now - latest > timedelta(seconds=after)
 
 
-def running_executions(conductor: Conductor, *, quiet_for: float = 0.0, size: int = LOOKED_AT) -> list[Execution]:
-    """Return running executions with their tasks; those that moved within `quiet_for` seconds are not fetched.
+def running_executions(conductor: Conductor, *, quiet_for: float = 0.0, size: int = LARGEST_PAGE) -> Running:
+    """Return the `size` oldest running executions; those that moved within `quiet_for` seconds are not fetched.
 
-    One search, and one request for each that is left.
+    One search for each LARGEST_PAGE, and one request for each that is left. Raises ConductorError.
     """
     limit = datetime.now(UTC) - timedelta(seconds=quiet_for)
-    found = conductor.find(status=ExecutionStatus.RUNNING, size=size)
+    found = conductor.find(status=ExecutionStatus.RUNNING, size=size, oldest_first=True)
     quiet = [execution for execution in found if execution.updated_at is None or execution.updated_at <= limit]
     looked = (_attempt(conductor, execution.id) for execution in quiet)
-    return [execution for execution in looked if execution and execution.status is ExecutionStatus.RUNNING]
+    running = tuple(execution for execution in looked if execution and execution.status is ExecutionStatus.RUNNING)
+    return Running(running, len(found), cut=len(found) >= size)
 
 
-def find_forgotten(conductor: Conductor, timings: Timings) -> list[Execution]:
-    """Return the executions that the server has lost sight of; raises ConductorError."""
+def find_forgotten(
+    conductor: Conductor, timings: Timings, *, on_cut: Callable[[int], None] | None = None
+) -> list[Execution]:
+    """Return the executions that the server has lost sight of; raises ConductorError.
+
+    `on_cut` is told how many, the oldest, were looked at where there are more running.
+    """
     quiet = running_executions(conductor, quiet_for=timings.forgotten_after)
+    if quiet.cut and on_cut is not None:
+        on_cut(quiet.looked_at)
     now = datetime.now(UTC)
-    return [execution for execution in quiet if forgotten(execution, now, timings.forgotten_after)]
+    return [execution for execution in quiet.executions if forgotten(execution, now, timings.forgotten_after)]
 
 
-def repair(conductor: Conductor, timings: Timings, ids: Iterable[str] = ()) -> list[Repair]:
+def repair(
+    conductor: Conductor, timings: Timings, ids: Iterable[str] = (), *, on_cut: Callable[[int], None] | None = None
+) -> list[Repair]:
     """Let the server look at the executions it has forgotten, of all or of the given ones; raises ConductorError.
 
-    Nothing is ended or begun again, and what is not forgotten is left alone.
+    Nothing is ended or begun again, and what is not forgotten is left alone. `on_cut` as of `find_forgotten`.
     """
-    looked = [conductor.execution(execution_id) for execution_id in ids] or find_forgotten(conductor, timings)
+    given = [conductor.execution(execution_id) for execution_id in ids]
+    looked = given or find_forgotten(conductor, timings, on_cut=on_cut)
     return [_repair(conductor, timings, execution) for execution in looked]
 
 

@@ -82,7 +82,7 @@ def plan_intervention(wanted: Intervention, executions: Sequence[Execution]) -> 
             begin_at(execution, wanted.reference)
         subject = f"{execution.name} {execution.id}"
         steps.append(Step(wanted.verb.value, subject, _why(wanted, execution), destructive=True))
-    facts = {execution.id: [execution.status.value, *_open(execution)] for execution in executions}
+    facts = {execution.id: _facts(execution) for execution in executions}
     asked = {"newest_definition": wanted.newest_definition, "input": wanted.input and dict(wanted.input)}
     return Plan(f"{wanted.verb} executions", tuple(steps), {"executions": facts, **asked})
 
@@ -133,6 +133,12 @@ def _why(wanted: Intervention, execution: Execution) -> str:
     done = sum(task.status.successful for task in execution.tasks)
     where = f"at {wanted.reference}" if wanted.reference else "at its first task"
     return f"{state}; it begins again {where}, {done} tasks were done"
+
+
+def _facts(execution: Execution) -> list[str]:
+    """Say how an execution stands; the moments tell it from itself, begun again and ended the same way."""
+    moments = [str(execution.started_at), str(execution.ended_at)]
+    return [execution.status.value, *moments, *_open(execution)]
 
 
 def _open(execution: Execution) -> list[str]:

@@ -99,7 +99,7 @@ def look_at_queues(
     time.sleep(watch)
     now = datetime.now(UTC)
     polls, sizes = conductor.poll_data(), conductor.queue_sizes()
-    open_tasks = [(e.id, t) for e in running_executions(conductor) for t in e.tasks if not t.status.terminal]
+    open_tasks = [(e.id, t) for e in running_executions(conductor).executions for t in e.tasks if not t.status.terminal]
     recent = conductor.recent_tasks(now - timedelta(hours=hours), size=_MOST)
     names = known.task_types() | {poll.task_type for poll in polls}
     work = [

@@ -26,7 +26,7 @@ class Pruned:
     removed: tuple[str, ...] = ()
     """Ids of what is gone."""
     refused: dict[str, str] | None = None
-    """By id, in the server's own words; None where nothing was applied."""
+    """Why not, by id; None where nothing was applied."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the outcome as JSON-able data."""
@@ -39,9 +39,13 @@ class Pruned:
         }
 
 
-def plan_pruning(executions: Sequence[Execution], before: datetime) -> Plan:
-    """Plan to remove those that ended before a moment; what runs, and what ended later, stays."""
-    old = _ended_before(executions, before)
+def plan_pruning(executions: Sequence[Execution], before: datetime, gone: Collection[str] = ()) -> Plan:
+    """Plan to remove those that ended before a moment; what runs, and what ended later, stays.
+
+    A sub-workflow's execution stays with the one that started it, unless that is removed as well or among `gone`, the
+    ids of those that the server does not have any more.
+    """
+    old = _removable(executions, before, gone)
     counts = Counter(execution.name for execution in old)
     steps = tuple(
         Step("remove", f"{count} executions of {name}", "all that the server knows of them", destructive=True)
@@ -65,31 +69,73 @@ def prune(
     Raises ConsentError where the consent is to another plan, ConductorError.
     """
     found = conductor.find(status=_ENDED, name=name, before=before, size=AT_ONCE, oldest_first=True)
-    plan = plan_pruning(found, before)
+    gone = _gone_parents(conductor, _ended_before(found, before))
+    plan = plan_pruning(found, before, gone)
     if on_plan is not None:
         on_plan(plan)
     if not consent or not plan.steps:
         return Pruned(plan)
     plan.require(consent)
-    return _removed(conductor, plan, plan.preconditions["executions"], on_progress)
+    return _removed(conductor, plan, _removable(found, before, gone), on_progress)
 
 
 def _removed(
-    conductor: Conductor, plan: Plan, ids: Collection[str], on_progress: Callable[[int, int], None] | None
+    conductor: Conductor, plan: Plan, old: Sequence[Execution], on_progress: Callable[[int, int], None] | None
 ) -> Pruned:
-    removed, refused = [], {}
-    for number, one in enumerate(ids, 1):
-        try:
-            conductor.remove(one)
-        except ConductorNotFound:  # another pruning was quicker
-            removed.append(one)
-        except ConductorRefused as error:
-            refused[one] = error.message
+    removed: list[str] = []
+    refused: dict[str, str] = {}
+    for number, one in enumerate(old, 1):
+        why = f"{one.parent_id}, which started it, stays" if one.parent_id in refused else _remove(conductor, one.id)
+        if why:
+            refused[one.id] = why
         else:
-            removed.append(one)
+            removed.append(one.id)
         if on_progress is not None:
-            on_progress(number, len(ids))
+            on_progress(number, len(old))
     return Pruned(plan, tuple(removed), refused)
+
+
+def _remove(conductor: Conductor, execution_id: str) -> str:
+    """Remove an execution that still is at its end; return why not, empty where it is gone."""
+    try:
+        status = conductor.execution(execution_id, tasks=False).status
+        if not status.terminal:
+            return f"it was begun again and is {status}"
+        conductor.remove(execution_id)
+    except ConductorNotFound:  # another pruning was quicker
+        return ""
+    except ConductorRefused as error:
+        return error.message
+    return ""
+
+
+def _removable(executions: Sequence[Execution], before: datetime, gone: Collection[str]) -> list[Execution]:
+    """Return what may be removed, each after the one that started it: what is cut short leaves nothing torn."""
+    old = {execution.id: execution for execution in _ended_before(executions, before)}
+    while held := [e.id for e in old.values() if e.parent_id and e.parent_id not in old and e.parent_id not in gone]:
+        for one in held:
+            del old[one]
+
+    def depth(execution: Execution) -> int:
+        parent = old.get(execution.parent_id or "")
+        return 0 if parent is None else 1 + depth(parent)
+
+    return sorted(old.values(), key=depth)
+
+
+def _gone_parents(conductor: Conductor, executions: Sequence[Execution]) -> set[str]:
+    """Return which of those that started these the server does not have any more: one request for each not here."""
+    here = {execution.id for execution in executions}
+    parents = {execution.parent_id for execution in executions if execution.parent_id} - here
+    return {parent for parent in parents if not _there(conductor, parent)}
+
+
+def _there(conductor: Conductor, execution_id: str) -> bool:
+    try:
+        conductor.execution(execution_id, tasks=False)
+    except ConductorNotFound:
+        return False
+    return True
 
 
 def _ended_before(executions: Sequence[Execution], before: datetime) -> list[Execution]:

@@ -138,11 +138,9 @@ def server_properties(settings: Settings) -> dict[str, str]:
     return {
         "server.port": str(settings.conductor_port),
         "server.address": HOST,
-        # Relative to the working directory, which is the service's own. A transaction that reads first and then writes
-        # is refused at once where another has written meanwhile, whatever the busy_timeout: under load the server then
-        # fails executions with "Error scheduling tasks". One that begins as a writer waits for its turn instead.
-        "spring.datasource.url": "jdbc:sqlite:conductor.sqlite?"
-        "busy_timeout=15000&journal_mode=WAL&transaction_mode=IMMEDIATE",
+        # Relative to the working directory, which is the service's own. Not with transaction_mode=IMMEDIATE: that is
+        # quicker, but the server removes an execution over two connections, and one would wait for the other.
+        "spring.datasource.url": "jdbc:sqlite:conductor.sqlite?busy_timeout=15000&journal_mode=WAL",
         # about twenty pollers and their errors less
         "conductor.integrations.ai.enabled": "false",
         # there is none, and its probe would make /actuator/health say DOWN

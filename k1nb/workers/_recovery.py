@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Iterable
 
 import structlog
@@ -82,9 +83,10 @@ class Recovery:
                 return lost_tasks(executions, self._worker_id)
         return []
 
-    def _running(self) -> list[Execution]:
+    def _running(self) -> Iterable[Execution]:
+        """Return all of them: whatever is not seen now comes back only after its response timeout."""
         with Conductor.from_settings(self._settings) as conductor:
-            return running_executions(conductor)
+            return running_executions(conductor, size=sys.maxsize).executions
 
     async def _give_up(self, task: PolledTask) -> None:
         result = self._results.handed_back(task, "whose host was killed")

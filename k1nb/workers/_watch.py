@@ -32,11 +32,14 @@ class Watch:
                 await self.look()
 
     async def look(self) -> None:
-        """Continue what is forgotten now; a server that does not answer is looked at again next time."""
+        """Continue what is forgotten now; what goes wrong is tried again next time."""
         try:
             with self._link.request():
                 repairs = await asyncio.to_thread(self._repair)
         except ConductorError:
+            return
+        except Exception:  # noqa: BLE001 - whatever it is, no task of this host may end for a look that comes again
+            self._log.exception("the look for forgotten executions failed")
             return
         done = [one.execution.id for one in repairs if one.continued]
         stuck = [one.execution.id for one in repairs if one.forgotten and not one.continued]
@@ -49,4 +52,7 @@ class Watch:
 
     def _repair(self) -> list[Repair]:
         with Conductor.from_settings(self._settings) as conductor:
-            return repair(conductor, self._settings.timings)
+            return repair(conductor, self._settings.timings, on_cut=self._cut)
+
+    def _cut(self, looked_at: int) -> None:
+        self._log.warning("not every running execution was looked at", oldest=looked_at)

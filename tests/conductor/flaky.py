@@ -22,6 +22,8 @@ HALF = answer(b'{"half": 1}')[:-4]
 """The connection is closed within the answer."""
 BUSY = answer(b'{"message": "busy"}', 503)
 LOCKED = answer(b'{"message": "the database is locked", "retryable": true}', 500)
+GARBLED = answer().replace(b"Content-Type", b"Content-Encoding: gzip\r\nContent-Type")
+"""The answer calls itself compressed, and is not."""
 SILENT = b"silent"
 """Nothing is said, and the connection stays."""
 BROKEN = answer(b'{"message": "broken", "retryable": false}', 500)

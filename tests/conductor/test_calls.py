@@ -13,7 +13,7 @@ from k1nb.conductor._connection import TRIES
 from k1nb.errors import ConductorRefused, ConductorUnreachable
 from k1nb.timings import Timings
 from tests.conductor.builders import a_task, a_use, a_workflow, unique
-from tests.conductor.flaky import BROKEN, BUSY, CUT, HALF, LOCKED, SILENT, Flaky, answer, flaky
+from tests.conductor.flaky import BROKEN, BUSY, CUT, GARBLED, HALF, LOCKED, SILENT, Flaky, answer, flaky
 from tests.conductor.hand import Answer, Hand
 
 HASTY = Timings(reconnect_first=0.001, conductor_request=5)
@@ -62,6 +62,15 @@ def test_a_failure_that_stays_is_not_repeated() -> None:
         with pytest.raises(ConductorRefused, match="broken"):
             send(server, "health")
         assert len(server.seen) == 1
+
+
+def test_an_answer_that_cannot_be_unpacked_is_none() -> None:
+    """An answer whose compression is broken is a server that gives no answer, and not an error of another kind."""
+    with flaky(GARBLED) as server, Conductor(server.url, HASTY) as conductor:
+        with pytest.raises(ConductorUnreachable):
+            conductor.healthy()
+        with pytest.raises(ConductorUnreachable):
+            conductor.start("build", {})
 
 
 def test_silence_is_waited_for_once() -> None:

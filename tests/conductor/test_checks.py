@@ -14,7 +14,16 @@ import pytest
 
 from k1nb.checks import Check, Status
 from k1nb.conductor import Conductor, Execution, ExecutionStatus, PollData, Task, TaskStatus, checks, forgotten
-from k1nb.conductor._checks import BACKLOG, definitions_check, overdue, polls_check, queues_check, unpolled
+from k1nb.conductor._checks import (
+    BACKLOG,
+    definitions_check,
+    overdue,
+    polls_check,
+    queues_check,
+    running_check,
+    unpolled,
+)
+from k1nb.conductor._forgotten import Running
 from k1nb.config import Settings
 from k1nb.plan import Plan, Step
 from k1nb.timings import Timings
@@ -200,6 +209,23 @@ def _execution(*statuses: TaskStatus, since: float, kind: str = "SIMPLE", **chan
 def test_forgotten_is_running_with_nothing_to_do(execution: Execution, expected: bool) -> None:
     """An execution is forgotten if it is RUNNING, nothing is scheduled or at work, and nothing moved for a minute."""
     assert forgotten(execution, NOW, Timings().forgotten_after) is expected
+
+
+@pytest.mark.parametrize(
+    ("executions", "cut", "expected"),
+    [
+        ([_execution(TaskStatus.IN_PROGRESS, since=9)], False, (Status.OK, "1 running")),
+        ([_execution(TaskStatus.IN_PROGRESS, since=9)], True, (Status.UNKNOWN, "oldest 200 are well")),
+        ([_execution(TaskStatus.COMPLETED, since=90)], True, (Status.WARN, "1 forgotten")),
+        ([_execution(TaskStatus.IN_PROGRESS, since=700)], True, (Status.WARN, "more than 10 minutes")),
+    ],
+)
+def test_a_look_that_was_cut_is_not_green(executions: list[Execution], cut: bool, expected: tuple[Status, str]) -> None:
+    """Where more executions run than were looked at, what is found counts, and finding nothing is UNKNOWN."""
+    check = running_check("x", Running(tuple(executions), 200, cut), NOW, Timings(), "source")
+    assert check.status is expected[0]
+    assert expected[1] in check.evidence
+    assert bool(check.hint) is (check.status is not Status.OK)
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from k1nb.conductor import load
-from k1nb.conductor._definitions import walk
+from k1nb.conductor import diff, load, plan_definitions
+from k1nb.conductor._definitions import child_of, walk
 from k1nb.errors import DefinitionError
 from tests.conductor.builders import a_child, a_switch, a_task, a_use, a_workflow, defined
 
@@ -68,6 +70,33 @@ def test_unreadable_bytes_are_refused(tmp_path: Path) -> None:
     (tmp_path / "tasks" / "a.json").write_bytes(b"\xff\xfe")
     with pytest.raises(DefinitionError, match=r"a\.json cannot be read"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+@pytest.mark.timeout(20)
+def test_what_is_no_file_is_refused(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    """A pipe, which nobody may ever write to, and a folder are named and not read."""
+    make(_files(tmp_path, tasks_a=a_task()) / "tasks" / "b.json")
+    with pytest.raises(DefinitionError, match=r"b\.json is no regular file"):
+        load(tmp_path)
+
+
+def test_a_number_beyond_reading_is_refused(tmp_path: Path) -> None:
+    """A file with a number of more digits than Python reads is named."""
+    _files(tmp_path, tasks_a='{"name": "a", "retryCount": ' + "9" * 5000 + "}")
+    with pytest.raises(DefinitionError, match=r"a\.json cannot be read"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("given", ["x", ["x"], {"name": ["child"], "version": 1}, {"name": "child", "version": []}])
+def test_a_child_that_is_named_by_no_name_is_not_there(given: object) -> None:
+    """Whatever stands where a sub-workflow's or a failure workflow's name and version belong, a plan can be made."""
+    mine = a_workflow({**a_child(), "subWorkflowParam": given}, failureWorkflow=given)
+    definitions = defined(mine, a_workflow(name="child"))
+    assert child_of(mine["tasks"][0], definitions) is None
+    assert len(plan_definitions(definitions, [], []).steps) == 2
+    (changed, _) = diff(definitions, [], [a_workflow(a_child())])
+    assert changed.changes
 
 
 def test_walking_reaches_every_branch() -> None:

@@ -152,6 +152,21 @@ def test_a_retry_goes_on_inside_a_child(conductor: Conductor, workflow: str, han
     ]
 
 
+def test_children_that_are_gone_are_left_out(conductor: Conductor, workflow: str) -> None:
+    """Of two children one of which was removed the other is found."""
+    parent = unique("parent-")
+    both = [[a_child(workflow, "first")], [a_child(workflow, "second")]]
+    fork = [a_use("fork", type="FORK_JOIN", forkTasks=both), a_use("join", type="JOIN", joinOn=["first", "second"])]
+    conductor.put_workflow_definition(a_workflow(*fork, name=parent))
+    execution = conductor.start(parent, {})
+    deadline = time.monotonic() + 20
+    while len(children := conductor.children(conductor.execution(execution))) < 2:
+        assert time.monotonic() < deadline
+    conductor.terminate(execution, "enough")
+    conductor.remove(children[0].id)
+    assert [child.id for child in conductor.children(conductor.execution(execution))] == [children[1].id]
+
+
 def test_a_removed_execution_is_gone(conductor: Conductor, workflow: str) -> None:
     """After its removal nothing is known of an execution."""
     execution = conductor.start(workflow, {})
@@ -232,3 +247,5 @@ def test_search_reads_on_beyond_a_page(conductor: Conductor, workflow: str, monk
             break
     assert set(found) == started
     assert len(conductor.find(name=workflow, size=3)) == 3
+    oldest = conductor.find(name=workflow, oldest_first=True)
+    assert [execution.id for execution in oldest] == found[::-1]

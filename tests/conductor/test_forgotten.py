@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from k1nb.conductor import Conductor, ExecutionStatus, TaskStatus, find_forgotten, repair
+from k1nb.conductor import Conductor, ExecutionStatus, TaskStatus, find_forgotten, repair, running_executions
 from k1nb.config import Settings
 from k1nb.timings import Timings
 from tests.cli.test_app import k1nb
@@ -38,6 +39,29 @@ def test_a_forgotten_execution_is_found_and_continued(
     assert [task.reference for task in done.execution.tasks] == ["first", "second"]
     assert done.execution.tasks[-1].status is TaskStatus.SCHEDULED
     assert two_steps not in [execution.id for execution in find_forgotten(conductor, TIMINGS)]
+
+
+def test_the_oldest_are_looked_at_first_and_a_cut_is_told(conductor: Conductor, two_steps: str) -> None:
+    """However many newer ones run, an old one is found; a look that is cut says how many it took in."""
+    name = conductor.execution(two_steps).name
+    newer = [conductor.start(name, {}) for _ in range(3)]
+    everything = running_executions(conductor, size=sys.maxsize)
+    order = [execution.id for execution in everything.executions]
+    assert (everything.cut, everything.looked_at >= 4) == (False, True)
+    assert order.index(two_steps) < min(map(order.index, newer))
+    place = order.index(two_steps) + 1
+    first = running_executions(conductor, size=place)
+    assert (first.cut, first.looked_at, first.executions[-1].id) == (True, place, two_steps)
+
+
+def test_a_cut_is_passed_on(conductor: Conductor, two_steps: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A repair of all tells its caller that it did not see all; one of given ids has nothing to tell."""
+    monkeypatch.setattr(running_executions, "__kwdefaults__", {"quiet_for": 0.0, "size": 1})
+    cut: list[int] = []
+    repair(conductor, TIMINGS, [two_steps], on_cut=cut.append)
+    assert cut == []
+    repair(conductor, TIMINGS, on_cut=cut.append)
+    assert cut == [1]
 
 
 def test_what_waits_is_left_alone(conductor: Conductor, two_steps: str) -> None:

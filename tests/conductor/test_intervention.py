@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from k1nb.conductor import (
@@ -20,6 +23,7 @@ from tests.conductor.builders import a_task, a_use, a_workflow, unique
 from tests.conductor.hand import Answer, Hand
 
 DONE: Answer = ("COMPLETED", {})
+BEGUN = datetime(2026, 1, 2, tzinfo=UTC)
 TERMINATE = Intervention(Verb.TERMINATE, reason="wrong commit")
 
 
@@ -57,6 +61,16 @@ def test_a_plan_is_another_once_the_execution_has_moved() -> None:
     ]
     assert len({plan.id for plan in plans}) == len(plans)
     assert plan_intervention(TERMINATE, [at_one]).id == plans[0].id
+
+
+@pytest.mark.parametrize("verb", Verb)
+def test_consent_is_to_one_run_of_an_execution(verb: Verb) -> None:
+    """An execution that was begun again, and stands as it did before, makes another plan: no consent serves twice."""
+    status = ExecutionStatus.RUNNING if verb is Verb.TERMINATE else ExecutionStatus.FAILED
+    first = replace(an_execution(status, ("one", TaskStatus.FAILED)), started_at=BEGUN, ended_at=BEGUN)
+    again = [replace(first, started_at=BEGUN + timedelta(seconds=9)), replace(first, ended_at=BEGUN + timedelta(9))]
+    plans = {plan_intervention(Intervention(verb), [one]).id for one in (first, replace(first), *again)}
+    assert len(plans) == 3
 
 
 @pytest.mark.parametrize("verb", [Verb.RESTART, Verb.RERUN])
@@ -120,13 +134,15 @@ def test_consent_is_to_what_was_shown(conductor: Conductor, workflow: str, hand:
     "wanted", [Intervention(Verb.RESTART), Intervention(Verb.RERUN), Intervention(Verb.RERUN, reference="compile")]
 )
 def test_an_ended_execution_begins_again(conductor: Conductor, workflow: str, hand: Hand, wanted: Intervention) -> None:
-    """With consent a restart and a rerun begin an ended execution again."""
+    """With consent a restart and a rerun begin an ended execution again, and only once."""
     execution = conductor.start(workflow, {})
     hand.finish(execution, {"compile": DONE})
     plan = intervene(conductor, wanted, [execution]).plan
     (begun,) = intervene(conductor, wanted, [execution], consent=plan.id).done
     assert begun.status is ExecutionStatus.RUNNING
     hand.finish(execution, {"compile": DONE})
+    with pytest.raises(ConsentError):
+        intervene(conductor, wanted, [execution], consent=plan.id)
 
 
 def test_an_unknown_execution_is_not_found(conductor: Conductor, workflow: str) -> None:
