@@ -38,7 +38,8 @@ environment = {environment}
 autostart = false
 autorestart = true
 startsecs = {settle}
-startretries = 3
+; each try waits a second longer than the one before: some minutes of a service that is killed again and again
+startretries = 20
 stopsignal = TERM
 stopwaitsecs = {stop_within}
 ; a service ends its own children on SIGTERM; what outlives it is killed

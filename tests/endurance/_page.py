@@ -67,4 +67,4 @@ def write(page: Path, section: Section) -> None:
     before = page.read_text(encoding="utf-8") if page.exists() else ""
     kept = {text.splitlines()[0]: f"## {text.rstrip()}\n" for text in re.split(r"^## ", before, flags=re.MULTILINE)[1:]}
     kept[section.name] = section.text()
-    write_text(page, "\n".join([_HEAD, *(kept[name] for name in WHAT if name in kept)]))
+    write_text(page, "\n".join([_HEAD, *(kept[name] for name in WHAT if name in kept)]), mode=0o644)

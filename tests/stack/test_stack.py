@@ -69,6 +69,17 @@ def test_a_killed_service_comes_back(small: SmallStack, listener: Listener) -> N
     await_true(lambda: small.process("one").pid not in (None, before) and listens(service.endpoints[0], 1))
 
 
+def test_a_service_that_is_killed_again_and_again_comes_back(small: SmallStack, listener: Listener) -> None:
+    """Kills that each hit before a start counts as one do not make supervisord give up."""
+    service = replace(listener("one"), settle=60)
+    small.up(service)
+    for _ in range(4):
+        before = small.pid("one")
+        os.kill(before, signal.SIGKILL)
+        await_true(lambda before=before: small.process("one").pid not in (None, before))  # type: ignore[misc]
+    await_true(lambda: listens(service.endpoints[0], 1))
+
+
 def test_a_service_stopped_on_purpose_stays_stopped(small: SmallStack, listener: Listener) -> None:
     """Bringing up other services leaves it alone; bringing up all starts it."""
     one, two = listener("one"), listener("two")
