@@ -296,6 +296,17 @@ class Going:
             self.execution_id = known[0].id if known else ""
         return server.execution(self.execution_id) if self.execution_id else None
 
+    def stands_still(self, within: float = 420) -> bool:
+        """Wait for the execution to end; tell whether it has not, or nobody is left to ask, when the time is over."""
+        deadline = time.monotonic() + within
+        while time.monotonic() < deadline:
+            with suppress(ConductorError), self._server() as server:
+                execution = self._found(server)
+                if execution is not None and execution.status.terminal:
+                    return False
+            time.sleep(0.2)
+        return True
+
     def end(self, within: float = 420) -> Seen:
         """Wait for the run and the execution to end, and gather what is known."""
         try:

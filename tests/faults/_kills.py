@@ -154,11 +154,11 @@ def run(bench: Bench, kill: Kill, moment: str) -> Row:
         os.kill(pid, signal.SIGKILL)
     else:
         wrong.append("there was nothing to kill")
-    seen = going.end()
     by = "by itself"
-    if not seen.execution.status.terminal:
+    if going.stands_still():
         bench.up()
-        seen, by = going.end(), "after `k1nb up`"
+        by = "after `k1nb up`"
+    seen = going.end()
     bench.up()
     wrong += [*_judge(kill, seen), *runs_it(bench, seen), *bench.strays()]
     return row(kill.group, moment, seen, wrong, before=f"ended {by}; ")
