@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -112,8 +112,7 @@ def prune(
     elif done.refused is None:
         _output.note(f"nothing was removed; {done.plan.how_to_apply}" if done.plan.steps else "nothing to do")
     else:
-        for execution, why in done.refused.items():
-            typer.echo(f"{execution}: refused, {why}")
+        _tell_refusals(done.refused)
         _output.note(f"{len(done.removed)} executions removed")
     sys.exit(1 if done.refused else 0)
 
@@ -144,8 +143,7 @@ def _many(do: Callable[[Conductor], Bulk], done: str, *, json: bool) -> None:
     else:
         for execution in bulk.done:
             typer.echo(f"{execution}: {done}")
-        for execution, why in bulk.refused.items():
-            typer.echo(f"{execution}: refused, {why}")
+        _tell_refusals(bulk.refused)
     sys.exit(1 if bulk.refused else 0)
 
 
@@ -162,9 +160,13 @@ def _intervene(wanted: Intervention, executions: list[str], consent: str, *, jso
     else:
         for one in result.done:
             typer.echo(f"{one.name} {one.id}: {one.status}")
-        for execution, why in result.refused.items():
-            typer.echo(f"{execution}: refused, {why}")
+        _tell_refusals(result.refused)
     sys.exit(1 if result.refused else 0)
+
+
+def _tell_refusals(refused: Mapping[str, str]) -> None:
+    for execution, why in refused.items():
+        typer.echo(f"{execution}: refused, {why}")
 
 
 def _show(plan: Plan) -> None:

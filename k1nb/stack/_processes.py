@@ -49,9 +49,7 @@ def left_over(supervisor: Supervisor) -> list[psutil.Process]:
     """
     own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
     mine = [p for p in psutil.process_iter() if p.pid not in own and _uid(p) == os.getuid()]
-    return [
-        p for p in mine if _is_supervisord(p, supervisor) or _variable(p, "SUPERVISOR_SERVER_URL") == supervisor.url
-    ]
+    return [p for p in mine if _is_supervisord(p, supervisor) or _is_kept(p, supervisor)]
 
 
 def service_name(process: psutil.Process) -> str | None:
