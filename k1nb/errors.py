@@ -122,7 +122,11 @@ class ConductorError(K1Error):
 
 
 class ConductorUnreachable(ConductorError):
-    """The server gave no HTTP answer."""
+    """The server gave no HTTP answer; `reached` is False where the request cannot have reached it."""
+
+    def __init__(self, message: str, *, hint: str | None = None, reached: bool = True) -> None:
+        super().__init__(message, hint=hint)
+        self.reached = reached
 
 
 class ConductorRefused(ConductorError):

@@ -95,17 +95,25 @@ def prune(
     Ledger, artifacts and records stay: they only name executions by their ids.
     """
     from datetime import UTC, datetime, timedelta
+    from functools import partial
 
-    from k1nb import conductor
+    from k1nb import conductor, stack
 
     before = datetime.now(UTC) - timedelta(days=days)
+    settings = _output.settings()
     with (
-        conductor.Conductor.from_settings(_output.settings()) as server,
+        conductor.Conductor.from_settings(settings) as server,
         _output.progress("remove executions") as advance,
     ):
         on_plan = None if json else _show
         done = conductor.prune(
-            server, before=before, name=workflow, consent=apply, on_plan=on_plan, on_progress=advance
+            server,
+            before=before,
+            name=workflow,
+            consent=apply,
+            clear_index=partial(stack.clear_index, settings),
+            on_plan=on_plan,
+            on_progress=advance,
         )
     if json:
         _output.data(done.as_dict())

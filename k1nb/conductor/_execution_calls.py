@@ -213,8 +213,11 @@ class ExecutionCalls(Connection):
         self._call("decide", id=execution_id)
 
     def remove(self, execution_id: str) -> None:
-        """Remove an execution and all that is known of it."""
-        self._call("remove", id=execution_id, params={"archiveWorkflow": flag(on=False)})
+        """Remove an execution that has ended, with its tasks; searches name it until the server's index is cleared.
+
+        It is asked to leave the index alone, for the local server locks its database up over that (docs/adr/0011).
+        """
+        self._call("remove", id=execution_id, params={"archiveWorkflow": flag(on=True)})
 
     def _read(self, items: Iterable[Mapping[str, Any]]) -> list[Execution]:
         """Return executions newest first."""

@@ -61,12 +61,14 @@ def prune(
     before: datetime,
     name: str | None = None,
     consent: str = "",
+    clear_index: Callable[[], object] | None = None,
     on_plan: Callable[[Plan], None] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Pruned:
     """Remove up to AT_ONCE executions that ended before a moment, oldest first; without consent only plan.
 
-    Raises ConsentError where the consent is to another plan, ConductorError.
+    `clear_index` takes what was removed out of the server's index. Raises ConsentError where the
+    consent is to another plan, ConductorError, and what `clear_index` raises.
     """
     found = conductor.find(status=_ENDED, name=name, before=before, size=AT_ONCE, oldest_first=True)
     gone = _gone_parents(conductor, _ended_before(found, before))
@@ -76,7 +78,11 @@ def prune(
     if not consent or not plan.steps:
         return Pruned(plan)
     plan.require(consent)
-    return _removed(conductor, plan, _removable(found, before, gone), on_progress)
+    try:
+        return _removed(conductor, plan, _removable(found, before, gone), on_progress)
+    finally:
+        if clear_index is not None:
+            clear_index()
 
 
 def _removed(

@@ -262,6 +262,7 @@ class TaskClient:
             raise ConductorUnreachable(
                 f"Conductor at {self.url} gave no answer to {what}: {error or type(error).__name__}",
                 hint="look with `k1nb status`, start it with `k1nb up conductor`",
+                reached=not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout),
             ) from error
 
 

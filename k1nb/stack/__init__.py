@@ -1,6 +1,7 @@
 """The local target: a Conductor server, the workers and simulated devices, as supervised processes of this user."""
 
 from k1nb.stack._deploy import StackFacts, apply, deployment_checks, observe, plan, ready_check
+from k1nb.stack._index import clear_index
 from k1nb.stack._jar import server_jar
 from k1nb.stack._java import Java, find_java
 from k1nb.stack._logs import logs
@@ -19,6 +20,7 @@ __all__ = [
     "StackFacts",
     "apply",
     "checks",
+    "clear_index",
     "deployment_checks",
     "down",
     "find_java",

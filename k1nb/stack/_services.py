@@ -29,6 +29,8 @@ SERVICES = (CONDUCTOR, SIMULATOR, EXPORTER, WORKERS)
 
 HOST = "127.0.0.1"
 _PROPERTIES = "conductor.properties"
+DATABASE = "conductor.sqlite"
+_DATABASE_OPTIONS = "busy_timeout=15000&journal_mode=WAL&transaction_mode=IMMEDIATE"
 _LOOPBACK = (HOST, "localhost")
 JAVA_OPTIONS = (
     "-XX:+UseSerialGC",
@@ -138,9 +140,10 @@ def server_properties(settings: Settings) -> dict[str, str]:
     return {
         "server.port": str(settings.conductor_port),
         "server.address": HOST,
-        # Relative to the working directory, which is the service's own. Not with transaction_mode=IMMEDIATE: that is
-        # quicker, but the server removes an execution over two connections, and one would wait for the other.
-        "spring.datasource.url": "jdbc:sqlite:conductor.sqlite?busy_timeout=15000&journal_mode=WAL",
+        # Relative to the working directory, which is the service's own. A transaction that begins by reading and then
+        # writes is refused at once while another one writes, and an execution fails for good by that; one that is
+        # immediate waits for its turn. Only `clear_index` can clear the index then (docs/adr/0011).
+        "spring.datasource.url": f"jdbc:sqlite:{DATABASE}?{_DATABASE_OPTIONS}",
         # about twenty pollers and their errors less
         "conductor.integrations.ai.enabled": "false",
         # there is none, and its probe would make /actuator/health say DOWN

@@ -71,14 +71,16 @@ class Attempts:
         delays = pauses(self._timings)
         try:
             while True:
+                take = take_next and not self._shared.stopped.done()
                 try:
                     with self._shared.link.request():
-                        take = take_next and not self._shared.stopped.done()
                         return await self._shared.client.update(result, take_next=take)
                 except ConductorNotFound:
                     self._log.warning("the execution is gone; its result is dropped", task=result.task.id)
                     return None
                 except ConductorError as error:
+                    if take:
+                        self._shared.in_hand.answer_lost(error)
                     following = await self._after_refusal(result, error)
                 except Exception as error:  # noqa: BLE001 - a result that cannot be sent must end its task, or it would hang
                     self._log.exception("a result cannot be sent", task=result.task.id)

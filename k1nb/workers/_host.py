@@ -18,6 +18,7 @@ from k1nb.config import Settings
 from k1nb.errors import StorageError, UsageError
 from k1nb.workers._devices import Devices
 from k1nb.workers._effects import Effects
+from k1nb.workers._in_hand import InHand
 from k1nb.workers._lane import Lane
 from k1nb.workers._link import Link
 from k1nb.workers._lock import HostLock
@@ -72,9 +73,10 @@ class WorkerHost:
             async with metrics.serving(settings.metrics_port):
                 with Watchdog(settings.timings, shared.scout.running_looks):
                     await self._tidy()
-                    await Recovery(shared).run(crashed=crashed)
+                    recovery = Recovery(shared)
+                    await recovery.run(crashed=crashed)
                     self._log.info("worker host started", worker=shared.worker_id, task_types=len(self._tasks))
-                    await self._poll(shared)
+                    await self._poll(shared, recovery)
         self._log.info("worker host stopped", worker=shared.worker_id)
 
     def _share(self, client: TaskClient, metrics: Metrics, stopped: asyncio.Task[float]) -> Shared:
@@ -91,6 +93,7 @@ class WorkerHost:
             outputs=outputs,
             effects=Effects(settings.paths),
             devices=Devices(settings.paths),
+            in_hand=InHand(),
             metrics=metrics,
             worker_id=name,
             domain=self._domain,
@@ -103,10 +106,11 @@ class WorkerHost:
         except StorageError as error:
             self._log.warning("old files of the workers stay", error=error.message)
 
-    async def _poll(self, shared: Shared) -> None:
+    async def _poll(self, shared: Shared, recovery: Recovery) -> None:
         lanes = [Lane(function, shared) for function in self._tasks]
         async with asyncio.TaskGroup() as group:
             group.create_task(Watch(shared).run(), name="forgotten executions")
+            group.create_task(recovery.follow(), name="lost tasks")
             group.create_task(shared.scout.run(lanes, shared.stopped), name="scout")
             for lane in lanes:
                 group.create_task(lane.run(), name=lane.queue)

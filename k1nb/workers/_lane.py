@@ -103,7 +103,8 @@ class Lane:
                 tasks = await self._shared.client.poll(
                     self._function.name, worker_id=self._shared.worker_id, domain=self._shared.domain, count=room
                 )
-        except ConductorError:
+        except ConductorError as error:
+            self._shared.in_hand.answer_lost(error)
             self._more = False
             return False
         self._polled_at = asyncio.get_running_loop().time()
@@ -131,13 +132,14 @@ class Lane:
         """Run a task, and then those that the server answers its result with."""
         current: PolledTask | None = task
         while current is not None:
-            with self._shared.devices.slot(current) as free, self._shared.metrics.in_flight(task.type):
-                if not free:
-                    await self._attempts.put_off(current)
-                    return
-                result = await self._attempts.attend(current)
-            take_next = self._more
-            current = await self._attempts.deliver(result, take_next=take_next) if result is not None else None
+            with self._shared.in_hand.holding(current.id):
+                with self._shared.devices.slot(current) as free, self._shared.metrics.in_flight(task.type):
+                    if not free:
+                        await self._attempts.put_off(current)
+                        return
+                    result = await self._attempts.attend(current)
+                take_next = self._more
+                current = await self._attempts.deliver(result, take_next=take_next) if result is not None else None
             self._more = self._more and (current is not None or not take_next)
             self._shared.scout.nudge()
             if current is not None and self._shared.stopped.done():

@@ -1,4 +1,4 @@
-"""What a host that was killed has left behind: its tasks are handed back, its builds ended."""
+"""Tasks that the server takes for running here and that do not: what a killed host left, what a lost answer brought."""
 
 from __future__ import annotations
 
@@ -46,7 +46,11 @@ def _polled(execution: Execution, task: Task) -> PolledTask:
 
 
 class Recovery:
-    """Runs once, while the host holds its home's lock and polls for nothing: what runs in its name is lost then."""
+    """Hands back what is lost.
+
+    As the host starts, that is all that runs in its name: it holds its home's lock and has polled for nothing.
+    Later it is what the answer to a poll would have brought, had it not been lost with the server or on its way.
+    """
 
     def __init__(self, shared: Shared) -> None:
         self._settings = shared.settings
@@ -55,6 +59,7 @@ class Recovery:
         self._worker_id = shared.worker_id
         self._results = shared.results
         self._stopped = shared.stopped
+        self._in_hand = shared.in_hand
         self._log = structlog.get_logger("k1nb.workers")
 
     async def run(self, *, crashed: bool) -> None:
@@ -66,7 +71,26 @@ class Recovery:
         if crashed:
             await asyncio.wait({self._stopped}, timeout=_POLL_END)
         for task in await self._find():
-            await self._give_up(task)
+            await self._give_up(task, "whose host was killed")
+
+    async def follow(self) -> None:
+        """Look, until the host is stopped, for what an answer would have brought that was lost."""
+        doubt = self._in_hand.doubt
+        self._stopped.add_done_callback(lambda _: doubt.set())
+        while not self._stopped.done():
+            await doubt.wait()
+            doubt.clear()
+            await self._look_again()
+
+    async def _look_again(self) -> None:
+        """Hand back what runs in our name and is not in hand, neither before nor after we ask."""
+        with self._in_hand.noting() as noted:
+            await asyncio.wait({self._stopped}, timeout=_POLL_END)
+            found = await self._find()
+            await asyncio.wait({self._stopped}, timeout=_POLL_END)  # what was just polled may be on its way
+        for task in found:
+            if task.id not in noted and not self._stopped.done():
+                await self._give_up(task, "which the answer to its poll did not reach")
 
     async def _find(self) -> list[PolledTask]:
         delays = pauses(self._settings.timings)
@@ -88,8 +112,8 @@ class Recovery:
         with Conductor.from_settings(self._settings) as conductor:
             return running_executions(conductor, size=sys.maxsize).executions
 
-    async def _give_up(self, task: PolledTask) -> None:
-        result = self._results.handed_back(task, "whose host was killed")
+    async def _give_up(self, task: PolledTask, why: str) -> None:
+        result = self._results.handed_back(task, why)
         begun = task.poll_count - task.put_off
         if begun >= BEGUN_AT_MOST:
             result = self._results.failed(

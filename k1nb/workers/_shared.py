@@ -10,6 +10,7 @@ from k1nb.config import Settings
 from k1nb.timings import Timings
 from k1nb.workers._devices import Devices
 from k1nb.workers._effects import Effects
+from k1nb.workers._in_hand import InHand
 from k1nb.workers._link import Link
 from k1nb.workers._metrics import Metrics
 from k1nb.workers._outputs import Outputs
@@ -29,6 +30,7 @@ class Shared:
     outputs: Outputs
     effects: Effects
     devices: Devices
+    in_hand: InHand
     metrics: Metrics
     worker_id: str
     domain: str | None

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -201,7 +201,7 @@ def _section(this: Run, ended: dict[str, Execution], seconds: float) -> Section:
     effects, twice, again = journal.effects(), journal.twice(), journal.again()
     kills = {what: [kill for kill in this.kills if kill.what == what] for what in ("worker host", "server")}
     wrong = [
-        f"{this.count - completed} executions did not complete" if completed != this.count else "",
+        f"{this.count - completed} executions did not complete{_why(ended)}" if completed != this.count else "",
         f"{several} intents were started never or more than once" if several else "",
         f"{effects} effects instead of {this.count * STEPS}" if effects != this.count * STEPS else "",
         f"{twice} effects happened twice" if twice else "",
@@ -218,3 +218,11 @@ def _section(this: Run, ended: dict[str, Execution], seconds: float) -> Section:
         back = ", ".join(f"{kill.back:.1f}" for kill in those)
         rows.append((f"kill -9 of the {what}", f"{len(those)} times; seconds until work went on: {back}"))
     return Section("Kills", "", tuple(rows), tuple(filter(None, wrong)))
+
+
+def _why(ended: Mapping[str, Execution]) -> str:
+    """Return how executions ended that did not complete, each way once."""
+    ways = {
+        f"{one.status.value}, {one.reason}" for one in ended.values() if one.status is not ExecutionStatus.COMPLETED
+    }
+    return f" ({'; '.join(sorted(ways))})" if ways else ""

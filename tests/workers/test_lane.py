@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -17,7 +18,7 @@ from k1nb.conductor import ResultStatus, TaskClient, TaskResult
 from k1nb.workers import TaskContext, TaskFunction, TerminalFailure, WorkerHost, task
 from k1nb.workers._attempt import Attempts
 from k1nb.workers._metrics import Metrics
-from tests.workers.scratch import Scratch, answering, hosting, settings_for, unique
+from tests.workers.scratch import Scratch, answering, hosting, settings_for, unique, until
 from tests.workers.test_host import Given, Made
 
 pytestmark = pytest.mark.anyio
@@ -241,3 +242,65 @@ async def test_a_server_that_fails_is_asked_ever_less_often(tmp_path: Path) -> N
         await asyncio.sleep(1)
     looks = [line for line in seen if "/tasks/queue/all" in line]
     assert (1 <= len(looks) <= 4, sum("/tasks/poll/batch/hasty" in line for line in seen)) == (True, 1)
+
+
+class Swallowing(Proxy):
+    """Loses the first answers that bring a task: those of polls, or those of results that ask for the next task."""
+
+    def __init__(self, upstream: str, route: bytes, count: int) -> None:
+        super().__init__(upstream)
+        self._route = route
+        self.left = count
+
+    async def _answer(self, fault: str | int, request: bytes) -> bytes:
+        answer = await super()._answer(fault, request)
+        if self.left and self._route in request.split(b"\r\n", 1)[0] and b'"taskId"' in answer:
+            self.left -= 1
+            return b""
+        return answer
+
+
+@pytest.mark.parametrize("route", [b"/tasks/poll/", b"/tasks/update-v2"])
+async def test_a_task_whose_answer_was_lost_goes_on_at_once(
+    scratch: Scratch, conductor_url: str, tmp_path: Path, route: bytes
+) -> None:
+    """A task that an answer would have brought is handed back and run once, long before its response timeout."""
+    name, runs = await scratch.define(unique("swallowed"), responseTimeoutSeconds=600), list[str]()
+    ids = [await scratch.start(name, text="x") for _ in range(8)]
+    async with serving(Swallowing(conductor_url, route, 1)) as (url, proxy):
+        settings = settings_for(url, tmp_path, timings_scale=0.2)
+        async with hosting(settings, counting(name, runs)):
+            ended = [await scratch.ended(one) for one in ids]
+            assert proxy.left == 0
+    assert {execution["status"] for execution in ended} == {"COMPLETED"}
+    assert sorted(runs) == sorted(task["taskId"] for execution in ended for task in execution["tasks"])
+    logs = [await scratch.task_log(one) for one in runs]
+    assert any("which the answer to its poll did not reach" in line for log in logs for line in log)
+
+
+async def test_what_is_in_hand_is_not_taken_for_lost(scratch: Scratch, conductor_url: str, tmp_path: Path) -> None:
+    """While a lost task is looked for, one that runs meanwhile is left alone."""
+    name, gate, runs = await scratch.define(unique("held")), asyncio.Event(), list[str]()
+
+    @task(name, concurrency=4)
+    async def wait(given: Given, context: TaskContext) -> Made:
+        runs.append(context.task.id)
+        await gate.wait()
+        return Made(text=given.text)
+
+    async def begun(count: int) -> bool:
+        return len(runs) >= count
+
+    held = await scratch.start(name, text="held")
+    async with (
+        serving(Swallowing(conductor_url, b"/tasks/poll/", 0)) as (url, proxy),
+        hosting(settings_for(url, tmp_path, timings_scale=0.2), wait),
+    ):
+        await until(partial(begun, 1))
+        proxy.left = 1
+        lost = await scratch.start(name, text="lost")
+        await until(partial(begun, 2))
+        gate.set()
+        executions = [await scratch.ended(one) for one in (held, lost)]
+    assert [execution["status"] for execution in executions] == ["COMPLETED", "COMPLETED"]
+    assert (len(runs), executions[0]["tasks"][0]["pollCount"], executions[1]["tasks"][0]["pollCount"]) == (2, 1, 2)
