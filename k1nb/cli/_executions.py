@@ -32,6 +32,7 @@ def start(
         typer.Option("--input", "-i", metavar="NAME=VALUE", help="Input as text; true, false and null are JSON's."),
     ] = None,
     key: Annotated[str | None, typer.Option("--key", help="Natural key of the intent, the correlationId.")] = None,
+    domain: Annotated[str | None, typer.Option("--domain", help="Task domain whose workers get its tasks.")] = None,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Wait for the end; exit code 1 unless it completed.")
     ] = False,
@@ -43,7 +44,7 @@ def start(
     words = _output.inputs(inputs)
     settings = _output.settings()
     with conductor.Conductor.from_settings(settings) as server:
-        execution_id = server.start(workflow, words, correlation_id=key)
+        execution_id = server.start(workflow, words, correlation_id=key, domain=domain)
         if not follow:
             if json:
                 _output.data({"id": execution_id})

@@ -27,6 +27,7 @@ _READS = {
     "version": "/version",
     "execution": "/workflow/{id}",
     "running": "/workflow/running/{name}",
+    "workflow names": "/metadata/workflow/names-and-versions",
     "search": "/workflow/search-v2",
     "task search": "/tasks/search-v2",
     "task definitions": "/metadata/taskdefs",

@@ -19,6 +19,10 @@ class DefinitionCalls(Connection):
         """Return every version of every workflow definition on the server."""
         return self._objects("workflow definitions")
 
+    def workflow_names(self) -> list[str]:
+        """Return the names of the workflows that are defined."""
+        return sorted(self._object("workflow names"))
+
     def put_task_definitions(self, definitions: Iterable[Mapping[str, Any]]) -> None:
         """Register task definitions, all or none; those that are there are replaced."""
         self._call("put task definitions", json=[dict(definition) for definition in definitions])

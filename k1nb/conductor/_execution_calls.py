@@ -25,10 +25,15 @@ class ExecutionCalls(Connection):
         *,
         version: int | None = None,
         correlation_id: str | None = None,
+        domain: str | None = None,
     ) -> str:
-        """Start an execution, of the newest version unless one is given, and return its id."""
-        body = {"name": name, "version": version, "input": dict(input), "correlationId": correlation_id}
-        return self._call("start", json={**body, "createdBy": self._owner}).text.strip()
+        """Start an execution, of the newest version unless one is given, and return its id.
+
+        With `domain` all its tasks, those of sub-workflows included, go to the workers of that task domain.
+        """
+        body: dict[str, Any] = {"name": name, "version": version, "input": dict(input), "createdBy": self._owner}
+        domains = {"*": domain} if domain else None
+        return self._call("start", json={**body, "correlationId": correlation_id, "taskToDomain": domains}).text.strip()
 
     def execution(self, execution_id: str, tasks: bool = True) -> Execution:
         """Return one execution."""
@@ -67,11 +72,15 @@ class ExecutionCalls(Connection):
         The server's list knows no versions, whatever it is asked, so that each execution is asked for its own.
         Source: Conductor 3.32.1, SQLite.
         """
-        answer = self._call("running", name=name, params={"version": str(version)})
+        return [each for each in self.all_running_ids(name) if self._runs(each, version)]
+
+    def all_running_ids(self, name: str) -> list[str]:
+        """Return the ids of the executions of a workflow that the server has not ended, in any version."""
+        answer = self._call("running", name=name)
         ids = decoded(answer)
         if not isinstance(ids, list):
             raise foreign(answer)
-        return [each for each in map(str, ids) if self._runs(each, version)]
+        return [str(each) for each in ids]
 
     def _runs(self, execution_id: str, version: int) -> bool:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -65,14 +65,33 @@ def forgotten(execution: Execution, now: datetime, after: float) -> bool:
 def running_executions(conductor: Conductor, *, quiet_for: float = 0.0, size: int = LARGEST_PAGE) -> Running:
     """Return the `size` oldest running executions; those that moved within `quiet_for` seconds are not fetched.
 
-    One search for each LARGEST_PAGE, and one request for each that is left. Raises ConductorError.
+    One search for each LARGEST_PAGE, one request for each workflow that is defined, and one for each execution that is
+    left. Raises ConductorError.
     """
     limit = datetime.now(UTC) - timedelta(seconds=quiet_for)
     found = conductor.find(status=ExecutionStatus.RUNNING, size=size, oldest_first=True)
-    quiet = [execution for execution in found if execution.updated_at is None or execution.updated_at <= limit]
-    looked = (_attempt(conductor, execution.id) for execution in quiet)
-    running = tuple(execution for execution in looked if execution and execution.status is ExecutionStatus.RUNNING)
-    return Running(running, len(found), cut=len(found) >= size)
+    cut = len(found) >= size
+    unlisted = [] if cut else _unlisted(conductor, {execution.id for execution in found})
+    looked = [_attempt(conductor, one) for one in (*(each.id for each in found if _quiet(each, limit)), *unlisted)]
+    running = (one for one in looked if one and one.status is ExecutionStatus.RUNNING and _quiet(one, limit))
+    return Running(tuple(sorted(running, key=_begin)), len(found) + len(unlisted), cut)
+
+
+def _unlisted(conductor: Conductor, listed: Container[str]) -> list[str]:
+    """Return the ids of the running executions that no search finds.
+
+    A server that is killed as it starts one may leave it without tasks, queue and entry in the index.
+    """
+    names = conductor.workflow_names()
+    return [one for name in names for one in conductor.all_running_ids(name) if one not in listed]
+
+
+def _quiet(execution: Execution, limit: datetime) -> bool:
+    return execution.updated_at is None or execution.updated_at <= limit
+
+
+def _begin(execution: Execution) -> float:
+    return execution.started_at.timestamp() if execution.started_at else 0.0
 
 
 def find_forgotten(

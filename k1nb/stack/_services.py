@@ -118,7 +118,7 @@ def endpoints(settings: Settings, name: str) -> tuple[Endpoint, ...]:
     if name == EXPORTER:
         return (Endpoint(HOST, settings.exporter_port, "set K1NB_EXPORTER_PORT to another port"),)
     if name == WORKERS:
-        return ()
+        return (Endpoint(HOST, settings.metrics_port, "set METRICS_PORT to another port"),)
     remedy = "give the simulated device other ports"
     web = [Endpoint(device.address, device.http_port, remedy) for device in simulators(settings)]
     ota = [Endpoint(device.address, device.ota_port, remedy, "udp") for device in simulators(settings)]

@@ -25,6 +25,17 @@ _STATEMENTS = {
     ),
 }
 
+_OF_THE_EXECUTION = (
+    "DELETE FROM workflow_index WHERE workflow_id = ?",
+    "DELETE FROM task_scheduled WHERE workflow_id = ?",
+    "DELETE FROM workflow_to_task WHERE workflow_id = ?",
+)
+_OF_A_TASK = (
+    "DELETE FROM task WHERE task_id = ?",
+    "DELETE FROM task_index WHERE task_id = ?",
+    "DELETE FROM task_in_progress WHERE task_id = ?",
+)
+
 
 def forget(database: Path, execution: Execution) -> None:
     """Complete an execution's open tasks behind the server's back, and take it out of the server's queues.
@@ -38,6 +49,22 @@ def forget(database: Path, execution: Execution) -> None:
             ended = {"status": "COMPLETED", "endTime": _milliseconds(execution)} if task.id in open_tasks else {}
             _change(connection, "task", task.id, ended)
         for message in (execution.id, *open_tasks):
+            connection.execute("DELETE FROM queue_message WHERE message_id = ?", (message,))
+
+
+def forget_start(database: Path, execution: Execution) -> None:
+    """Take everything of an execution from the server but itself.
+
+    That is the state it is left in when the server is killed as it starts one; it is as if that was some seconds ago.
+    """
+    tasks = [task.id for task in execution.tasks]
+    with closing(sqlite3.connect(database, timeout=30)) as connection, connection:
+        _change(connection, "workflow", execution.id, {})
+        for statement in _OF_THE_EXECUTION:
+            connection.execute(statement, (execution.id,))
+        for statement in _OF_A_TASK:
+            connection.executemany(statement, [(task,) for task in tasks])
+        for message in (execution.id, *tasks):
             connection.execute("DELETE FROM queue_message WHERE message_id = ?", (message,))
 
 

@@ -149,8 +149,10 @@ def test_some_writes_are_refused_the_second_time(conductor: Conductor, workflow:
         lambda: conductor.add_event_handler(a_handler(workflow)),
         lambda: conductor.remove_event_handler(workflow),
         lambda: conductor._call("resume schedule", name=workflow),
-        lambda: conductor.remove(execution),
+        lambda: conductor.remove(ended),
     ]
+    ended = conductor.start(workflow, {})
+    conductor.terminate(ended, "the test wants it ended")
     conductor.put_schedule(Schedule(workflow, "0 0 3 1 1 ?", workflow, paused=True))
     for write in writes:
         write()

@@ -48,6 +48,15 @@ def test_a_paused_execution_begins_nothing_new(conductor: Conductor, workflow: s
     assert hand.finish(execution, {"two": DONE})["status"] == "COMPLETED"
 
 
+def test_an_execution_goes_to_a_task_domain(conductor: Conductor, workflow: str) -> None:
+    """Its tasks wait in the domain's queue, and in none that workers without a domain poll."""
+    execution = conductor.start(workflow, {}, domain="north")
+    task = conductor.execution(execution).tasks[0].type
+    sizes = conductor.queue_sizes()
+    assert {queue: size for queue, size in sizes.items() if task in queue} == {f"north:{task}": 1}
+    conductor.terminate(execution, "the test is over")
+
+
 def test_an_ended_execution_is_restarted(conductor: Conductor, workflow: str, hand: Hand) -> None:
     """A restart begins again from the first task, under the same id and with the same input."""
     execution = conductor.start(workflow, {"repo": "K1.node1"})

@@ -12,7 +12,7 @@ from k1nb.config import Settings
 from k1nb.timings import Timings
 from tests.cli.test_app import k1nb
 from tests.conductor.builders import a_task, a_use, a_workflow, unique
-from tests.conductor.forgetting import forget
+from tests.conductor.forgetting import forget, forget_start
 
 SCALE = 0.2
 TIMINGS = Timings().scaled(SCALE)
@@ -39,6 +39,19 @@ def test_a_forgotten_execution_is_found_and_continued(
     assert [task.reference for task in done.execution.tasks] == ["first", "second"]
     assert done.execution.tasks[-1].status is TaskStatus.SCHEDULED
     assert two_steps not in [execution.id for execution in find_forgotten(conductor, TIMINGS)]
+
+
+def test_an_execution_that_no_search_finds_is_continued(
+    conductor: Conductor, two_steps: str, conductor_database: Path
+) -> None:
+    """What a killed server had only begun to start has no task and no entry in the index; it is begun all the same."""
+    name = conductor.execution(two_steps).name
+    forget_start(conductor_database, conductor.execution(two_steps))
+    assert conductor.execution(two_steps).tasks == ()
+    assert not conductor.find(name=name)
+    done = {one.execution.id: one for one in repair(conductor, TIMINGS)}[two_steps]
+    assert (done.forgotten, done.continued) == (True, True)
+    assert [(task.reference, task.status) for task in done.execution.tasks] == [("first", TaskStatus.SCHEDULED)]
 
 
 def test_the_oldest_are_looked_at_first_and_a_cut_is_told(conductor: Conductor, two_steps: str) -> None:

@@ -103,7 +103,7 @@ def test_drift_is_mended_but_not_under_running_executions(server: Conductor, set
         server.put_workflow_definition({**shipped, "timeoutSeconds": 601})
         apply_shipped_definitions(there, told.append)
         assert told == ["applying 1 definitions"]
-        busy = server.start(shipped["name"], {})
+        busy = server.start(shipped["name"], {}, domain="nobody")
         server.put_workflow_definition({**shipped, "timeoutSeconds": 602})
         apply_shipped_definitions(there, told.append)
         assert "left as it is: workflow firmware-build-failure-handler v1: " in told[-1]

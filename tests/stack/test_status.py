@@ -38,7 +38,7 @@ def test_without_a_stack_everything_is_absent(settings: Settings) -> None:
 
 def test_a_running_service_is_shown_with_pid_and_start(small: SmallStack, listener: Listener) -> None:
     """Its process and since when it runs are known; as data it is JSON-able."""
-    small.up(listener("workers"))
+    small.up(listener("workers", port=small.settings.metrics_port))
     seen = of(small.settings, "workers")
     assert (seen.state, seen.pid) == ("running", small.pid("workers"))
     assert seen.since
