@@ -131,6 +131,8 @@ def address(settings: Settings, name: str) -> str:
         return settings.conductor_server_url
     if name == EXPORTER:
         return f"http://{HOST}:{settings.exporter_port}/metrics"
+    if name == WORKERS:
+        return f"http://{HOST}:{settings.metrics_port}/metrics"
     return " ".join(f"http://{end}" for end in endpoints(settings, name) if end.kind == "tcp")
 
 
