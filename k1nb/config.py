@@ -93,6 +93,20 @@ class Settings(BaseSettings):
     """Written into executions that people start."""
     java: Folder | None = None
     """Java program of version 21 or newer, instead of the one that is found."""
+    build_stamp: bool = False
+    """Whether builds of real firmware carry the commit as a stamp that the device shows; it forces a full rebuild."""
+    artifact_keep: int = Field(10, ge=1, le=10_000)
+    """Artifacts that are kept, newest first; what a device runs or can go back to is kept besides."""
+    health_min_fps: float = Field(30.0, ge=0, le=1000)
+    """Frames per second below which a device is unhealthy."""
+    health_min_free_heap_bytes: int = Field(50_000, ge=0)
+    """Free heap below which a device is unhealthy."""
+    health_max_fps_drop_percent: float = Field(30.0, gt=0, le=100)
+    """How far the frame rate may fall below that before the deployment."""
+    health_max_heap_drop_percent: float = Field(30.0, gt=0, le=100)
+    """How far the free heap may fall below that before the deployment."""
+    health_max_render_growth_percent: float = Field(100.0, gt=0, le=10_000)
+    """How far the render time may grow above that before the deployment."""
     server_heap_mb: int = Field(1024, ge=256, le=65536)
     """Heap limit of the local Conductor server, in MiB."""
     timings_scale: float = Field(1.0, gt=0, le=100)

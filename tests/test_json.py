@@ -217,7 +217,9 @@ def test_a_rollback_and_its_artifacts_are_as_the_page_says(tmp_path: Path, free_
     """The plan of a rollback, what becomes of it, and the artifacts that it chooses from have their shapes."""
     settings = home(tmp_path / "home", free_port)
     with bench(settings, free_port):
-        assert len(held(settings, "artifacts list")) == 2
+        artifacts = held(settings, "artifacts list")
+        assert len(artifacts) == 2
+        assert held(settings, "artifacts show", artifacts[0]["id"])["deployments"]
         planned = held(settings, "rollback", "demo")
         assert planned["plan"]["steps"]
         words = ("demo", "--direct", "--apply", planned["plan"]["id"])

@@ -51,8 +51,16 @@ def _records() -> Iterable[str]:
     return run_ids(load().paths)
 
 
+def _artifacts() -> Iterable[str]:
+    from k1nb.config import load
+    from k1nb.firmware import ArtifactStore
+
+    return [artifact.id for artifact in ArtifactStore(load().paths).list()]
+
+
 services = _quietly(_services)
 logs = _quietly(_logs)
 notebooks = _quietly(_notebooks)
 devices = _quietly(_devices)
 records = _quietly(_records)
+artifacts = _quietly(_artifacts)

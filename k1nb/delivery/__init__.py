@@ -8,6 +8,7 @@ from k1nb.delivery._deployment import (
     evidence_of,
     preflight,
     read_look,
+    readings_before,
     resolve,
     restore_look,
     send,
@@ -15,10 +16,20 @@ from k1nb.delivery._deployment import (
     take_look,
     try_readings,
 )
-from k1nb.delivery._health import Assessment, HealthLimits, HealthStatus, assess, complaints, rebooted
+from k1nb.delivery._health import Assessment, HealthLimits, HealthStatus, assess, complaints, rebooted, regressions
 from k1nb.delivery._last_good import LastGood, find_last_good, look_back, outcome_after_rollback
 from k1nb.delivery._past import ROLLBACK, Goal, Past, Running, failed_by, goal, needs_flash, running
 from k1nb.delivery._preflight import Decision, Preflight, PreflightFacts, decide, require_allowed
+from k1nb.delivery._retention import (
+    Kept,
+    in_use,
+    kept,
+    observe_artifacts,
+    on_devices,
+    plan_retention,
+    prune_artifacts,
+    retain_artifacts,
+)
 
 __all__ = [
     "PIPELINE",
@@ -30,6 +41,7 @@ __all__ = [
     "Goal",
     "HealthLimits",
     "HealthStatus",
+    "Kept",
     "LastGood",
     "Look",
     "Past",
@@ -48,17 +60,26 @@ __all__ = [
     "failed_by",
     "find_last_good",
     "goal",
+    "in_use",
+    "kept",
     "look_back",
     "needs_flash",
     "observe",
+    "observe_artifacts",
+    "on_devices",
     "outcome_after_rollback",
     "plan",
+    "plan_retention",
     "preflight",
+    "prune_artifacts",
     "read_look",
+    "readings_before",
     "rebooted",
+    "regressions",
     "require_allowed",
     "resolve",
     "restore_look",
+    "retain_artifacts",
     "running",
     "send",
     "still_here",

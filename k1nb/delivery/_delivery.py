@@ -44,6 +44,7 @@ class DeliveryFacts:
     current: Deployment | None
     artifact: Artifact | None
     """The artifact that the ledger says the device runs."""
+    limits: HealthLimits = field(default_factory=HealthLimits)
 
     @property
     def key(self) -> str:
@@ -93,6 +94,7 @@ def observe(
         readings=run(try_readings, settings, entry),
         current=current,
         artifact=_artifact(settings, current),
+        limits=HealthLimits.of(settings),
     )
 
 
@@ -219,7 +221,7 @@ def checks(facts: DeliveryFacts, planned: Plan, delivered: Delivery | None) -> l
         grade = current.grade if current else Grade.NONE
         proof = "; ".join(current.evidence[-1:]) if current else ""
         seen = f"{Outcome.no_op}, already so, grade {grade.name}: {proof}"
-        wrong = complaints(facts.readings, HealthLimits()) if facts.readings else []
+        wrong = complaints(facts.readings, facts.limits) if facts.readings else []
         if wrong:
             hint = f"k1nb run daily_health -p device={facts.device.name}"
             return [Check(name, Status.WARN, "; ".join((seen, "now", *wrong)), hint, "ledger and device")]

@@ -206,10 +206,11 @@ async def check_health(
     *,
     accepted_at: datetime,
     execution_id: str,
-    limits: HealthLimits | None = None,
+    before: Readings | None = None,
 ) -> tuple[Assessment, Readings | None]:
     """Wait for the device to return, watch it for a health window, and raise the ledger's grade to what is proven.
 
+    It is held to the limits of the settings and, where they are given, to the readings before the deployment.
     Never raises for a bad device: the assessment says so.
     """
     artifact = ArtifactStore(settings.paths).get(artifact_id)
@@ -225,7 +226,8 @@ async def check_health(
         first=first,
         second=second,
         stamp=artifact.stamp,
-        limits=limits or HealthLimits(),
+        limits=HealthLimits.of(settings),
+        before=before,
         namesake=_namesake(settings, ledger, device, artifact),
     )
     row = ledger.find(device.mac, artifact.id, execution_id)
@@ -261,6 +263,14 @@ async def still_here(settings: Settings, device: Device) -> tuple[HealthStatus, 
 def evidence_of(deployment: Deployment | None, more: Sequence[str] = ()) -> list[str]:
     """Return a deployment's evidence and further lines."""
     return [*(deployment.evidence if deployment else ()), *more]
+
+
+def readings_before(settings: Settings, execution_id: str) -> Readings | None:
+    """Return how the device was before an execution's deployment; None where nobody kept that."""
+    try:
+        return read_look(settings, execution_id).readings
+    except StorageError:
+        return None
 
 
 def _look_file(settings: Settings, execution_id: str) -> Path:

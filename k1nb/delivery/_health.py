@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from k1nb.config import Settings
 from k1nb.device import Readings
 from k1nb.firmware import Grade
 
 CLOCK_SLACK = timedelta(seconds=1)
 """A device counts its uptime in whole milliseconds and answers over a network: less than this proves nothing."""
+_QUICK = 1.0
+"""Milliseconds of rendering that are never too many: a sixth of a frame at the firmware's limit of 166 FPS."""
 _DRIFT = 2 * CLOCK_SLACK
 """How far two readings of one boot may lie apart in when that was; no K1 boots faster."""
 
@@ -32,14 +35,23 @@ class HealthStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HealthLimits:
-    """What a healthy device keeps.
+    """What a healthy device keeps: bounds of its own, and how far it may fall behind the readings before.
 
     `min_fps` is the lower bound that the workflow design sets for patterns, `min_free_heap_bytes` that of its
-    alert on low memory.
+    alert on low memory. The device shows its default pattern after a reboot and may have shown another one before,
+    so the bounds against the readings before are wide.
     """
 
     min_fps: float = 30.0
     min_free_heap_bytes: int = 50_000
+    max_fps_drop_percent: float = 30.0
+    max_heap_drop_percent: float = 30.0
+    max_render_growth_percent: float = 100.0
+
+    @classmethod
+    def of(cls, settings: Settings) -> HealthLimits:
+        """Return the limits that are set."""
+        return cls(**{field.name: getattr(settings, f"health_{field.name}") for field in fields(cls)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +85,23 @@ def complaints(reading: Readings, limits: HealthLimits) -> list[str]:
     return found
 
 
+def regressions(reading: Readings, before: Readings, limits: HealthLimits) -> list[str]:
+    """Return in what a reading falls behind the one before by more than the limits, one text each."""
+    found = []
+    if reading.fps < before.fps * (1 - limits.max_fps_drop_percent / 100):
+        found.append(
+            f"{reading.fps:.1f} FPS, {before.fps:.1f} before: down more than {limits.max_fps_drop_percent:g} %"
+        )
+    if reading.free_heap_bytes < before.free_heap_bytes * (1 - limits.max_heap_drop_percent / 100):
+        was = f"{reading.free_heap_bytes:,} B free heap, {before.free_heap_bytes:,} before"
+        found.append(f"{was}: down more than {limits.max_heap_drop_percent:g} %")
+    slow = max(before.avg_render_time_ms * (1 + limits.max_render_growth_percent / 100), _QUICK)
+    if reading.avg_render_time_ms > slow:
+        was = f"{reading.avg_render_time_ms:.2f} ms render, {before.avg_render_time_ms:.2f} before"
+        found.append(f"{was}: up more than {limits.max_render_growth_percent:g} %")
+    return found
+
+
 def assess(
     *,
     mac: str,
@@ -81,6 +110,7 @@ def assess(
     second: Readings | None,
     stamp: str | None,
     limits: HealthLimits,
+    before: Readings | None = None,
     namesake: str | None = None,
 ) -> Assessment:
     """Return how far a deployment is proven by two readings taken after the device with this MAC accepted the image.
@@ -88,6 +118,7 @@ def assess(
     `first` is the first reading that proves the reboot, `second` one taken a health window later; None where
     the device did not answer. `stamp` is what the image calls itself, None where it carries no stamp; `namesake` is
     an artifact that the device had before and that carries the same stamp, for then the stamp identifies neither.
+    `before` is how the device was before the deployment; without it nothing is compared.
     """
     accepted = f"accepted at {accepted_at:%H:%M:%S}"
     if first is None:
@@ -104,7 +135,7 @@ def assess(
     if shown is not None:
         seen.append(f"shows the stamp {shown.stamp or 'none'}, the image carries {stamp or 'none'}")
         return Assessment(HealthStatus.VERSION_MISMATCH, Grade.REBOOTED, seen)
-    return _steady(seen, first, second, limits, _identity(stamp, namesake))
+    return _steady(seen, first, second, _Bar(limits, before), _identity(stamp, namesake))
 
 
 def _identity(stamp: str | None, namesake: str | None) -> tuple[Grade, str]:
@@ -119,8 +150,19 @@ def _identity(stamp: str | None, namesake: str | None) -> tuple[Grade, str]:
     return Grade.IDENTIFIED, f"shows the stamp of the image, {stamp}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Bar:
+    limits: HealthLimits
+    before: Readings | None
+
+    def missed(self, reading: Readings) -> list[str]:
+        """Return what is wrong with a reading, by itself and against the one before."""
+        behind = regressions(reading, self.before, self.limits) if self.before is not None else []
+        return complaints(reading, self.limits) + behind
+
+
 def _steady(
-    seen: list[str], first: Readings, second: Readings | None, limits: HealthLimits, identity: tuple[Grade, str]
+    seen: list[str], first: Readings, second: Readings | None, bar: _Bar, identity: tuple[Grade, str]
 ) -> Assessment:
     if second is None:
         seen.append("stopped answering within the health window")
@@ -128,12 +170,22 @@ def _steady(
     if second.uptime_seconds <= first.uptime_seconds or boot_of(second) - boot_of(first) > _DRIFT:
         seen.append(f"rebooted again within the health window: up for {second.uptime_seconds:.1f} s")
         return Assessment(HealthStatus.UNHEALTHY, Grade.REBOOTED, seen)
-    wrong = complaints(second, limits)
+    wrong = bar.missed(second)
     if wrong:
         return Assessment(HealthStatus.UNHEALTHY, Grade.REBOOTED, seen + wrong)
     seen.append(
         f"steady for {second.uptime_seconds - first.uptime_seconds:.1f} s: {second.fps:.1f} FPS, "
         f"{second.free_heap_bytes:,} B free heap, {second.avg_render_time_ms:.2f} ms render"
     )
+    seen.append(_compared(bar.before))
     grade, known_by = identity
     return Assessment(HealthStatus.HEALTHY, grade, [*seen, known_by])
+
+
+def _compared(before: Readings | None) -> str:
+    if before is None:
+        return "not compared: no readings from before the deployment"
+    return (
+        f"no worse than before: {before.fps:.1f} FPS, {before.free_heap_bytes:,} B free heap, "
+        f"{before.avg_render_time_ms:.2f} ms render"
+    )

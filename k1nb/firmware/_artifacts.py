@@ -19,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from k1nb.errors import ArtifactError, ImageError, UnknownName
 from k1nb.firmware._image import ImageFacts, read_image
-from k1nb.paths import Paths, write_bytes, write_text
+from k1nb.paths import Paths, unwritable, write_bytes, write_text
 
 _SHORTEST = 8
 _HEX = re.compile(rf"[0-9a-f]{{{_SHORTEST},64}}")
@@ -128,6 +128,19 @@ class ArtifactStore:
         if hashlib.sha256(data).hexdigest() != artifact.id:
             raise _damaged(artifact.id, f"the {len(data):,} bytes of {artifact.path} have another sha256")
         return data
+
+    def remove(self, artifact_id: str) -> bool:
+        """Remove an artifact by its whole id, its facts first; tell whether it was there. Raises StorageError."""
+        there = False
+        for file in (self._facts(artifact_id), self._image(artifact_id)):
+            try:
+                file.unlink()
+                there = True
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise unwritable(file, error) from error
+        return there
 
     def list(self) -> list[Artifact]:
         """Return what is stored, newest first, without reading the images; `damaged` tells what is left out."""

@@ -27,6 +27,8 @@ _ENVIRONMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _NO_NAMES = ("null", "None", "undefined")
 _CHECKOUTS = 3
 _TOOL_FOLDERS = ("CORE_DIR", "PLATFORMS_DIR", "PACKAGES_DIR", "CACHE_DIR", "GLOBALLIB_DIR")
+_STAMP_MACRO = "ARDUINO_ESP32_RELEASE_3_0_0"
+"""The core of the K1 does not define it, and its firmware shows it where it is defined; nothing else there uses it."""
 _PLATFORMIO = {
     "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
     "PLATFORMIO_DISABLE_UPGRADE_CHECK": "true",
@@ -77,12 +79,20 @@ def remove_build_folder(paths: Paths, name: str) -> bool:
 
 
 async def build_commit(
-    repository: Repository, commit: Commit, environment: str, folder: Path, log: Path, timings: Timings
+    repository: Repository,
+    commit: Commit,
+    environment: str,
+    folder: Path,
+    log: Path,
+    timings: Timings,
+    *,
+    stamp: bool = False,
 ) -> Build:
     """Build one environment of a commit in `folder/source`, a git worktree; the log is written anew.
 
     The same commit gives the same bytes in every folder, as far as its project allows: SOURCE_DATE_EPOCH is
-    the commit's time, COMMIT_SHA its name, and paths below the worktree are mapped to `.`.
+    the commit's time, COMMIT_SHA its name, and paths below the worktree are mapped to `.`. With `stamp` the commit's
+    stamp is defined as the macro that the K1's firmware shows as `build.arduino_release`.
     Raises BuildError with the compiler's words; it is not final where a download failed, a signal
     ended the build or a part of it, or it ended without a word. A cancellation ends the whole process group.
     """
@@ -94,7 +104,7 @@ async def build_commit(
     finished = await run_child(
         [sys.executable, "-m", "platformio", "run", f"--environment={environment}"],
         cwd=project,
-        env=_build_environment(repository, commit, source, project),
+        env=_build_environment(repository, commit, source, project, stamp=stamp),
         log=log,
         stop_within=timings.child_stop,
     )
@@ -152,16 +162,21 @@ async def _check_out(repository: Repository, commit: Commit, source: Path, log: 
     )
 
 
-def _build_environment(repository: Repository, commit: Commit, source: Path, project: Path) -> dict[str, str]:
+def _build_environment(
+    repository: Repository, commit: Commit, source: Path, project: Path, *, stamp: bool
+) -> dict[str, str]:
     """Return the environment of the build: nothing of the caller's PlatformIO but where it keeps its tools."""
     kept = () if repository.core_dir else tuple(f"PLATFORMIO_{name}" for name in _TOOL_FOLDERS)
     foreign = ("PLATFORMIO_", "GIT_")
     outer = {n: v for n, v in bare_environment().items() if n in kept or not n.startswith(foreign)}
+    flags = [shlex.quote(f"-ffile-prefix-map={source}=.")]
+    if stamp:
+        flags.append(f"'-D{_STAMP_MACRO}=\"{stamp_of(commit.sha)}\"'")
     inner = {
         "COMMIT_SHA": commit.sha,
         "SOURCE_DATE_EPOCH": str(commit.time),
         BUILD_DIR: str(project / ".pio" / "build"),
-        "PLATFORMIO_BUILD_FLAGS": shlex.quote(f"-ffile-prefix-map={source}=."),
+        "PLATFORMIO_BUILD_FLAGS": " ".join(flags),
     }
     own = {"PLATFORMIO_CORE_DIR": str(repository.core_dir)} if repository.core_dir else {}
     return outer | _PLATFORMIO | inner | own

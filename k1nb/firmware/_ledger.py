@@ -168,9 +168,18 @@ class Ledger:
         healthy = self._accepted(mac, Grade.HEALTHY)
         return next((row for row in healthy if row.artifact_id != other_than), None)
 
+    def macs(self) -> list[str]:
+        """Return the devices that anything was ever sent to."""
+        with self._transaction() as connection:
+            return [str(mac) for (mac,) in connection.execute("SELECT DISTINCT mac FROM deployment ORDER BY mac")]
+
     def history(self, mac: str | None = None, limit: int = 50) -> list[Deployment]:
         """Return the newest deployments first, of one device or of all."""
         return self._select("(?1 IS NULL OR mac = ?1) ORDER BY id DESC LIMIT ?2", (mac, limit))
+
+    def of_artifact(self, artifact_id: str, limit: int = 1000) -> list[Deployment]:
+        """Return the newest deployments of an artifact first, of all devices."""
+        return self._select("artifact_id = ? ORDER BY id DESC LIMIT ?", (artifact_id, limit))
 
     def verify(self) -> int:
         """Return the number of rows, after SQLite has checked the file; StorageError if it is damaged."""

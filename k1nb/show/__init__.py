@@ -10,6 +10,7 @@ from k1nb.show._definitions import (
 )
 from k1nb.show._tables import Table, checks_table, plan_table, services_table
 from k1nb.show._terminal import (
+    print_artifact,
     print_artifacts,
     print_change,
     print_checks,
@@ -32,6 +33,7 @@ __all__ = [
     "differences_table",
     "findings_table",
     "plan_table",
+    "print_artifact",
     "print_artifacts",
     "print_change",
     "print_checks",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from k1nb.checks import Check
     from k1nb.conductor import Change, Execution
     from k1nb.device import Device, Readings
-    from k1nb.firmware import Artifact
+    from k1nb.firmware import Artifact, Deployment
     from k1nb.plan import Plan
     from k1nb.records import Record
     from k1nb.stack import ServiceStatus
@@ -109,6 +109,33 @@ def print_artifacts(console: Console, artifacts: Sequence[Artifact]) -> None:
         flash = f"{artifact.flash_percent:.1f} %" if artifact.flash_percent is not None else ""
         facts = (artifact.id[:12], artifact.version[:12], artifact.repo, artifact.environment)
         table.add_row(*map(Text, facts), f"{artifact.size:,} B", flash, _time(artifact.stored_at))
+    console.print(table)
+
+
+def print_artifact(console: Console, artifact: Artifact, deployments: Sequence[Deployment]) -> None:
+    """Print an artifact's facts, one on a line, and one line for each deployment of it."""
+    facts = _table("artifact", artifact.id)
+    usage = {"flash": artifact.flash_percent, "RAM": artifact.ram_percent}
+    rows = {
+        "firmware": artifact.project_name or "unnamed",
+        "commit": f"{artifact.version} of {artifact.repo}, branch {artifact.branch}",
+        "environment": artifact.environment,
+        "stamp": artifact.stamp or "none: the device cannot show what it runs",
+        "size": f"{artifact.size:,} B" + "".join(f", {n} {p:.1f} %" for n, p in usage.items() if p is not None),
+        "MD5": artifact.md5,
+        "stored (UTC)": _time(artifact.stored_at),
+        "file": str(artifact.path),
+    }
+    for name, value in rows.items():
+        facts.add_row(name, Text(str(value)))
+    console.print(facts)
+    if not deployments:
+        console.print("never sent to a device")
+        return
+    table = _table("device", "outcome", "grade", "began (UTC)", "execution")
+    for row in deployments:
+        ended = row.outcome.value if row.outcome else "not ended"
+        table.add_row(row.mac, ended, row.grade.name, _time(row.started_at), Text(row.execution_id))
     console.print(table)
 
 

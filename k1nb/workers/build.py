@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from k1nb.errors import CommitError
+from k1nb.delivery import retain_artifacts
+from k1nb.errors import CommitError, K1Error
 from k1nb.firmware import (
     ArtifactStore,
     Limits,
@@ -111,7 +112,9 @@ async def platformio_compile(words: CompileIn, context: TaskContext) -> CompileO
     await context.log(f"building {source.name}@{commit.sha[:12]} for {words.environment}, log {log}")
     folder = build_folder(settings.paths, words.build_dir)
     with context.metrics.build(words.environment):
-        build = await build_commit(source, commit, words.environment, folder, log, settings.timings)
+        build = await build_commit(
+            source, commit, words.environment, folder, log, settings.timings, stamp=settings.build_stamp
+        )
     return CompileOut(
         success=True,
         firmware_bin_path=str(build.image),
@@ -227,11 +230,13 @@ class StoreOut(BaseModel):
     artifact_id: str
     md5: str
     size: int
+    removed: list[str]
+    """Ids of the artifacts that were beyond retention."""
 
 
 @task("store_artifact")
 async def store_artifact(words: StoreIn, context: TaskContext) -> StoreOut:
-    """Keep the image under the sha256 of its bytes; the same bytes are the same artifact."""
+    """Keep the image under the sha256 of its bytes: the same bytes are the same artifact. Retention follows."""
     store = ArtifactStore(context.settings.paths)
     facts: dict[str, Any] = {
         "version": words.version,
@@ -244,7 +249,25 @@ async def store_artifact(words: StoreIn, context: TaskContext) -> StoreOut:
         "warnings": words.metadata.warnings,
     }
     artifact = await asyncio.to_thread(lambda: store.put(Path(words.firmware_path), **facts))
-    return StoreOut(artifact_url=artifact.path.as_uri(), artifact_id=artifact.id, md5=artifact.md5, size=artifact.size)
+    return StoreOut(
+        artifact_url=artifact.path.as_uri(),
+        artifact_id=artifact.id,
+        md5=artifact.md5,
+        size=artifact.size,
+        removed=await _retain(context),
+    )
+
+
+async def _retain(context: TaskContext) -> list[str]:
+    """Remove what is beyond retention; where that cannot be done the stored artifact counts all the same."""
+    try:
+        removed = await asyncio.to_thread(retain_artifacts, context.settings)
+    except K1Error as error:
+        await context.log(f"no artifact was removed: {error.message}")
+        return []
+    if removed:
+        await context.log(f"removed beyond retention: {', '.join(each[:12] for each in removed)}")
+    return removed
 
 
 class FailureIn(BaseModel):

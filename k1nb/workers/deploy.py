@@ -13,7 +13,7 @@ from k1nb import delivery
 from k1nb.conductor import Conductor
 from k1nb.config import Settings
 from k1nb.delivery import Decision, HealthStatus
-from k1nb.device import ota_answers
+from k1nb.device import Readings, ota_answers
 from k1nb.errors import DeviceError
 from k1nb.firmware import Deployment, Grade, Ledger, Outcome
 from k1nb.workers._task import TaskContext, task
@@ -180,7 +180,7 @@ class HealthOut(BaseModel):
     readings: dict[str, Any] | None
 
 
-async def _health(words: HealthIn, context: TaskContext) -> HealthOut:
+async def _health(words: HealthIn, context: TaskContext, before: Readings | None = None) -> HealthOut:
     settings = context.settings
     device = delivery.resolve(settings, words.device, words.device_ip)
     row = Ledger(settings.paths).find(device.mac, words.artifact_id, context.execution_id)
@@ -194,6 +194,7 @@ async def _health(words: HealthIn, context: TaskContext) -> HealthOut:
             words.artifact_id,
             accepted_at=words.accepted_at,
             execution_id=context.execution_id,
+            before=before,
         )
         status, grade, evidence = assessment.status, assessment.grade, assessment.evidence
     return HealthOut(
@@ -216,13 +217,14 @@ def _signature(row: Deployment | None, stamp: str | None) -> str | None:
 
 @task("device_health_check")
 async def device_health_check(words: HealthIn, context: TaskContext) -> HealthOut:
-    """Watch the device after a deployment until it is proven healthy or not."""
-    return await _health(words, context)
+    """Watch the device after a deployment until it is proven healthy, and no worse than before, or not."""
+    before = await asyncio.to_thread(delivery.readings_before, context.settings, context.execution_id)
+    return await _health(words, context, before)
 
 
 @task("verify_rollback")
 async def verify_rollback(words: HealthIn, context: TaskContext) -> HealthOut:
-    """Watch the device after a rollback until it is proven healthy or not."""
+    """Watch the device after a rollback until it is proven healthy or not; how it was before is no measure then."""
     health = await _health(words.model_copy(update={"deployment_status": SUCCESS}), context)
     settings = context.settings
     device = delivery.resolve(settings, words.device, words.device_ip)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k1nb.delivery import HealthLimits, HealthStatus, assess, complaints, rebooted
+from k1nb.config import Settings
+from k1nb.delivery import HealthLimits, HealthStatus, assess, complaints, rebooted, regressions
 from k1nb.device import Readings
 from k1nb.firmware import Grade
 
@@ -105,3 +106,47 @@ def test_every_breach_is_named() -> None:
     bad = reading(1, 1, fps=1.0, free_heap_bytes=10, status="error")
     assert len(complaints(bad, HealthLimits())) == 3
     assert complaints(FIRST, HealthLimits()) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "wrong"),
+    [
+        ({}, ""),
+        ({"fps": 84.1}, ""),
+        ({"fps": 83.9}, "83.9 FPS, 120.0 before: down more than 30 %"),
+        ({"free_heap_bytes": 126_000}, ""),
+        ({"free_heap_bytes": 125_999}, "125,999 B free heap, 180,000 before: down more than 30 %"),
+        ({"avg_render_time_ms": 8.0}, ""),
+        ({"avg_render_time_ms": 8.1}, "8.10 ms render, 4.00 before: up more than 100 %"),
+        ({"fps": 240.0, "free_heap_bytes": 300_000, "avg_render_time_ms": 0.1}, ""),
+    ],
+)
+def test_a_device_is_held_to_how_it_was_before(changes: dict[str, object], wrong: str) -> None:
+    """One that is well by itself but far worse than before is unhealthy, and the evidence gives both figures."""
+    second = reading(18, 13, **changes)
+    found = assess(
+        mac=MAC, accepted_at=ACCEPTED, first=FIRST, second=second, stamp=STAMP, limits=HealthLimits(), before=FIRST
+    )
+    assert found.status is (HealthStatus.UNHEALTHY if wrong else HealthStatus.HEALTHY)
+    assert wrong in found.evidence if wrong else "no worse than before" in " ".join(found.evidence)
+
+
+def test_what_renders_in_no_time_is_not_called_slow() -> None:
+    """Twice nothing is nothing: a render time below a millisecond is never too long."""
+    before = replace(FIRST, avg_render_time_ms=0.1)
+    assert regressions(replace(FIRST, avg_render_time_ms=0.9), before, HealthLimits()) == []
+    assert len(regressions(replace(FIRST, avg_render_time_ms=1.1), before, HealthLimits())) == 1
+
+
+def test_without_readings_before_nothing_is_compared_and_that_is_said() -> None:
+    """A device that showed nothing before its deployment is judged by itself."""
+    found = assess(mac=MAC, accepted_at=ACCEPTED, first=FIRST, second=SECOND, stamp=STAMP, limits=HealthLimits())
+    assert "not compared: no readings from before the deployment" in found.evidence
+
+
+def test_limits_are_those_of_the_settings() -> None:
+    """Each limit has a setting of its name, with the same default."""
+    assert HealthLimits.of(Settings()) == HealthLimits()
+    assert HealthLimits.of(Settings(health_min_fps=60, health_max_fps_drop_percent=5)) == HealthLimits(
+        min_fps=60, max_fps_drop_percent=5
+    )

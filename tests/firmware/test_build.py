@@ -100,6 +100,26 @@ def test_same_commit_is_the_same_image_in_every_folder(
     assert first.image.read_bytes() == second.image.read_bytes() == built.image.read_bytes()
 
 
+def test_firmware_that_names_no_build_is_stamped_if_that_is_wanted(
+    paths: Paths, sample: Repository, commit: Commit
+) -> None:
+    """The macro that the K1's firmware shows reaches the compiler whole, as text, and costs no warning."""
+    builder = "platforms/k1nb-sample/builder/main.py"
+    text = (sample.path / builder).read_text()
+    bare = text.replace("    if commit:\n", "    if False:\n")
+    assert bare != text
+    block = "firmware/src/sample_block.c"
+    default = '#ifndef ARDUINO_ESP32_RELEASE_3_0_0\n#define ARDUINO_ESP32_RELEASE_3_0_0 "none"\n#endif\n'
+    silent = _variant(sample, commit, {builder: bare, block: default + (sample.path / block).read_text()})
+    folder = build_folder(paths, "stamped")
+    plain, stamped = (
+        asyncio.run(build_commit(sample, silent, ENVIRONMENT, folder, paths.logs / "stamp.log", Timings(), stamp=stamp))
+        for stamp in (False, True)
+    )
+    assert (plain.stamp, stamped.stamp) == (None, stamp_of(silent.sha))
+    assert _gate(stamped) == []
+
+
 @pytest.mark.parametrize("environment", ["nope", "--version", "", "a b", "../x"])
 def test_unknown_environment_is_refused(paths: Paths, sample: Repository, commit: Commit, environment: str) -> None:
     """An environment that the project has not, or that is no name, is a final BuildError."""
