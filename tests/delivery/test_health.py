@@ -144,9 +144,8 @@ def test_without_readings_before_nothing_is_compared_and_that_is_said() -> None:
     assert "not compared: no readings from before the deployment" in found.evidence
 
 
-def test_limits_are_those_of_the_settings() -> None:
+def test_limits_are_those_of_the_settings(settings: Settings) -> None:
     """Each limit has a setting of its name, with the same default."""
-    assert HealthLimits.of(Settings()) == HealthLimits()
-    assert HealthLimits.of(Settings(health_min_fps=60, health_max_fps_drop_percent=5)) == HealthLimits(
-        min_fps=60, max_fps_drop_percent=5
-    )
+    assert HealthLimits.of(settings) == HealthLimits()
+    strict = settings.model_copy(update={"health_min_fps": 60, "health_max_fps_drop_percent": 5})
+    assert HealthLimits.of(strict) == HealthLimits(min_fps=60, max_fps_drop_percent=5)

@@ -16,8 +16,9 @@ from k1nb.errors import ConductorUnreachable, ConsentError
 from k1nb.firmware import Artifact, ArtifactStore, Grade, Ledger
 from tests.cli.test_rollback import stored
 from tests.conductor.builders import a_workflow, unique
-from tests.conftest import FreePort, make_home
+from tests.conftest import FreePort
 from tests.device import _images
+from tests.workers.scratch import settings_for
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 MAC = "02:4B:31:00:00:09"
@@ -53,10 +54,9 @@ def test_the_newest_and_the_wanted_are_kept(order: list[int], keep: int, wanted:
 
 
 @pytest.fixture
-def full(tmp_path: Path, free_port: FreePort, conductor_url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def full(tmp_path: Path, conductor_url: str) -> Settings:
     """Settings of a home with six artifacts of which two are kept, before the session's server."""
-    monkeypatch.setenv("K1NB_HOME", str(make_home(tmp_path / "home", free_port, artifact_keep=2)))
-    settings = Settings(home=tmp_path / "home", conductor_server_url=conductor_url, artifact_keep=2)
+    settings = settings_for(conductor_url, tmp_path, artifact_keep=2)
     for number in range(6):
         stored(settings, f"k1-{number:012x}", _images.sample(f"k1-{number:012x}", seed=number))
     return settings
