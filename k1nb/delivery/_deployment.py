@@ -177,7 +177,13 @@ async def send(
             return Sent(row, row.accepted_at, True, [f"already accepted at {row.accepted_at:%H:%M:%S}"])
         try:
             transfer = await send_image(
-                device, store.read(artifact), paths=settings.paths, timings=settings.timings, on_progress=on_progress
+                device,
+                store.read(artifact),
+                paths=settings.paths,
+                timings=settings.timings,
+                mode=settings.ota_mode,
+                password=settings.ota_password_of(device.name),
+                on_progress=on_progress,
             )
         except OtaError as error:
             if error.stage == "result":
