@@ -11,12 +11,12 @@ as a bound, the most bytes that its digits can stand for.
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from types import MappingProxyType
+from typing import Protocol
 
 from pydantic import SecretStr
 
@@ -214,6 +214,16 @@ def invitation(port: int, size: int, md5: str) -> bytes:
     return f"0 {port} {size} {md5}\n".encode()
 
 
+class Image(Protocol):
+    """Bytes that may lie elsewhere; slices of them are read when they are sent."""
+
+    def __len__(self) -> int:
+        """Return the size."""
+
+    def __getitem__(self, part: slice, /) -> bytes:
+        """Return some of the bytes."""
+
+
 class Sender:
     """One transfer of one image: lock-step, a chunk and then its answer, or streaming, ahead of the answers.
 
@@ -222,15 +232,16 @@ class Sender:
 
     def __init__(
         self,
-        image: bytes,
+        image: Image,
+        md5: str,
         port: int,
         *,
         streaming: bool = False,
         password: SecretStr | None = None,
         token_hex: Callable[[int], str] = secrets.token_hex,
     ) -> None:
-        self._image = memoryview(image)
-        self._invitation = invitation(port, len(image), hashlib.md5(image, usedforsecurity=False).hexdigest())
+        self._image = image
+        self._invitation = invitation(port, len(image), md5)
         self._streaming = streaming
         self._password = password
         self._token_hex = token_hex
@@ -272,7 +283,7 @@ class Sender:
         if self.state not in (State.SENDING, State.STREAMING):
             return None
         size = CHUNK if self.state is State.SENDING else STREAM_CHUNK
-        chunk = bytes(self._image[self.sent : self.sent + size])
+        chunk = self._image[self.sent : self.sent + size]
         self.sent += len(chunk)
         self._move(Signal.LAST_CHUNK if self.sent == len(self._image) else Signal.CHUNK)
         self._drain()

@@ -18,7 +18,7 @@ from k1nb.device._inventory import Device
 from k1nb.device._ota_link import Link
 from k1nb.device._proof import prove_simulator, resolve
 from k1nb.errors import ImageError, OtaError, SampleRefused
-from k1nb.firmware import MAX_IMAGE_SIZE, MIN_IMAGE_SIZE, ImageFacts, read_image
+from k1nb.firmware import MAX_IMAGE_SIZE, MIN_IMAGE_SIZE, ImageFacts, ImageFile, read_image
 from k1nb.paths import Paths
 from k1nb.timings import Timings
 
@@ -40,7 +40,7 @@ class Transfer:
 
 async def send_image(
     device: Device,
-    image: bytes,
+    image: bytes | ImageFile,
     *,
     paths: Paths,
     timings: Timings,
@@ -64,7 +64,7 @@ async def send_image(
     place = replace(device, address=await resolve(device))
     if facts.is_sample and not await prove_simulator(place, paths, timings):
         raise _sample_refused(device, "it did not prove that it is a simulator of this host")
-    session = _Session(place, image, timings, mode, password, on_progress)
+    session = _Session(place, image, facts.md5, timings, mode, password, on_progress)
     try:
         async with asyncio.timeout(timings.ota_deadline):
             await session.run()
@@ -145,7 +145,8 @@ class _Session:
     def __init__(
         self,
         device: Device,
-        image: bytes,
+        image: espota.Image,
+        md5: str,
         timings: Timings,
         mode: OtaMode,
         password: SecretStr | None,
@@ -153,6 +154,7 @@ class _Session:
     ) -> None:
         self._device = device
         self._image = image
+        self._md5 = md5
         self._timings = timings
         self._mode = mode
         self._password = password
@@ -221,7 +223,9 @@ class _Session:
             lambda: Link(self._arrived, self._note, self._timings), host=local, port=0, family=socket.AF_INET
         )
         port = self._server.sockets[0].getsockname()[1]
-        self._sender = espota.Sender(self._image, port, streaming=self._mode == "streaming", password=self._password)
+        self._sender = espota.Sender(
+            self._image, self._md5, port, streaming=self._mode == "streaming", password=self._password
+        )
         self._note(f"listening on {local}:{port}, inviting {remote[0]}:{remote[1]} to {len(self._image)} bytes")
         return self._sender, self._udp
 
@@ -273,8 +277,8 @@ class _Session:
             self.log.append(f"{self.seconds:8.3f} s  {text}")
 
 
-def _checked(image: bytes) -> ImageFacts:
-    facts = read_image(image)
+def _checked(image: bytes | ImageFile) -> ImageFacts:
+    facts = image.facts if isinstance(image, ImageFile) else read_image(image)
     if not MIN_IMAGE_SIZE <= len(image) <= MAX_IMAGE_SIZE:
         raise ImageError(
             f"an image of {len(image)} bytes is not sent: a K1 takes {MIN_IMAGE_SIZE} to {MAX_IMAGE_SIZE}",

@@ -18,7 +18,7 @@ _SEND_BUFFER = 16_384
 End = espota.Accepted | espota.Failed
 
 
-class Link(asyncio.Protocol):
+class Link(asyncio.BufferedProtocol):
     """Rests from its connection until `run`; what the device says meanwhile is kept."""
 
     def __init__(self, arrived: Callable[[Link], None], note: Callable[[str], None], timings: Timings) -> None:
@@ -31,6 +31,8 @@ class Link(asyncio.Protocol):
         self._heard = 0.0
         self._full = False
         self._early: list[bytes] = []
+        # One small buffer for good: asyncio's own readers take a new one of 256 KiB for every answer of four digits.
+        self._buffer = memoryview(bytearray(_READ))
         self._sender: espota.Sender | None = None
         self._transport: asyncio.Transport
         self._on_progress: Callable[[int], None]
@@ -67,9 +69,13 @@ class Link(asyncio.Protocol):
         self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         self._arrived(self)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio passes it
+        """Return the place for what the device says."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Have the sender read what the device said, and send what that allows."""
-        self._take(data)
+        self._take(bytes(self._buffer[:nbytes]))
 
     def eof_received(self) -> None:
         """Note that the device has closed its side."""
@@ -96,7 +102,7 @@ class Link(asyncio.Protocol):
         if self._over.done():
             return
         if self._sender is None:
-            self._early.append(data[:_READ])
+            self._early.append(data)
             return
         self._heard = self._loop.time()
         try:
@@ -106,18 +112,20 @@ class Link(asyncio.Protocol):
                     return
                 if isinstance(event, espota.Progress):
                     self._on_progress(event.sent)
-        except Exception as error:  # noqa: BLE001 - raised to who waits, for a protocol's callback has no caller
+        except Exception as error:  # noqa: BLE001 - raised to who waits in `run`: a protocol's callback has no caller
             self._over.set_exception(error)
-            return
         self._pump()
 
     def _pump(self) -> None:
         """Send what the sender hands out, as long as the connection takes it."""
-        while self._sender is not None and not (self._over.done() or self._full or self._transport.is_closing()):
-            chunk = self._sender.next_chunk()
-            if chunk is None:
-                return
-            self._transport.write(chunk)
+        try:
+            while self._sender is not None and not (self._over.done() or self._full or self._transport.is_closing()):
+                chunk = self._sender.next_chunk()
+                if chunk is None:
+                    return
+                self._transport.write(chunk)
+        except Exception as error:  # noqa: BLE001 - likewise
+            self._over.set_exception(error)
 
     def _tick(self) -> None:
         """End the session once the device has been silent for too long; one timer, however often it is heard."""

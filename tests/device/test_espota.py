@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -37,9 +38,14 @@ IMAGE = bytes(range(256)) * 10
 """2,560 bytes: two whole chunks and a half one."""
 
 
+def sender_of(image: bytes, **how: Any) -> Sender:
+    """Return a sender that listens at TCP port 4000."""
+    return Sender(image, hashlib.md5(image, usedforsecurity=False).hexdigest(), 4000, **how)
+
+
 def connected(image: bytes = IMAGE, *, streaming: bool = False) -> Sender:
     """Return a sender whose device has connected."""
-    sender = Sender(image, 4000, streaming=streaming)
+    sender = sender_of(image, streaming=streaming)
     sender.invite()
     sender.receive_datagram(b"OK")
     sender.connected()
@@ -57,7 +63,7 @@ def finishing(image: bytes = IMAGE) -> Sender:
 
 def test_the_invitation_names_port_size_and_md5() -> None:
     """The invitation is `0 <port> <size> <md5>` and a newline, the same at each repetition."""
-    sender = Sender(IMAGE, 4000)
+    sender = sender_of(IMAGE)
     first = sender.invite()
     md5 = hashlib.md5(IMAGE, usedforsecurity=False).hexdigest()
     assert first == f"0 4000 2560 {md5}\n".encode()
@@ -66,7 +72,7 @@ def test_the_invitation_names_port_size_and_md5() -> None:
 
 def test_a_transfer_ends_accepted() -> None:
     """Invitation, OK, connection, chunks each answered, OK: accepted, with every byte sent in order."""
-    sender = Sender(IMAGE, 4000)
+    sender = sender_of(IMAGE)
     sender.invite()
     assert sender.receive_datagram(b"OK") == Welcome()
     sender.connected()
@@ -172,7 +178,7 @@ def test_half_an_ok_is_none() -> None:
 )
 def test_a_challenge_without_an_answer_fails_for_good(nonce: str, password: SecretStr | None, words: str) -> None:
     """A device whose password is not set here, or that wants it in an unknown form, fails for good."""
-    sender = Sender(IMAGE, 4000, password=password)
+    sender = sender_of(IMAGE, password=password)
     sender.invite()
     failed = sender.receive_datagram(f"AUTH {nonce}".encode())
     assert isinstance(failed, Failed)
@@ -182,7 +188,7 @@ def test_a_challenge_without_an_answer_fails_for_good(nonce: str, password: Secr
 
 def challenged(nonce: str = "a" * 32) -> tuple[Sender, Event]:
     """Return a sender that was asked for its password, and what it makes of that."""
-    sender = Sender(IMAGE, 4000, password=SECRET, token_hex=lambda count: "c" * 2 * count)
+    sender = sender_of(IMAGE, password=SECRET, token_hex=lambda count: "c" * 2 * count)
     sender.invite()
     return sender, sender.receive_datagram(f"AUTH {nonce}".encode())
 
@@ -223,7 +229,7 @@ def test_a_denial_after_several_invitations_is_not_final() -> None:
 
 def test_each_invitation_may_lead_to_one_challenge() -> None:
     """Two challenges to two invitations are each answered; a third is ignored, however long the device asks on."""
-    sender = Sender(IMAGE, 4000, password=SECRET)
+    sender = sender_of(IMAGE, password=SECRET)
     sender.invite()
     sender.invite()
     events = [sender.receive_datagram(b"AUTH " + nonce * 32) for nonce in (b"a", b"b", b"c")]
@@ -243,7 +249,7 @@ def test_silence_after_the_password_names_its_stage() -> None:
 
 def test_a_lost_ok_does_not_matter() -> None:
     """A device may connect though its OK was lost."""
-    sender = Sender(IMAGE, 4000)
+    sender = sender_of(IMAGE)
     sender.invite()
     sender.connected()
     assert sender.next_chunk() == IMAGE[:CHUNK]
@@ -251,7 +257,7 @@ def test_a_lost_ok_does_not_matter() -> None:
 
 def test_an_ok_to_a_repeated_invitation_is_expected() -> None:
     """Each repetition may be answered."""
-    sender = Sender(IMAGE, 4000)
+    sender = sender_of(IMAGE)
     sender.invite()
     sender.invite()
     assert [sender.receive_datagram(b"OK") for _ in range(2)] == [Welcome(), Welcome()]
@@ -260,7 +266,7 @@ def test_an_ok_to_a_repeated_invitation_is_expected() -> None:
 @given(st.binary(max_size=300))
 def test_a_datagram_of_any_bytes_never_raises(data: bytes) -> None:
     """Whatever comes by UDP is a welcome, a challenge, a failure, or ignored."""
-    sender = Sender(IMAGE, 4000, password=SECRET)
+    sender = sender_of(IMAGE, password=SECRET)
     sender.invite()
     assert isinstance(sender.receive_datagram(data), Welcome | Challenged | Failed | Ignored)
 
@@ -270,7 +276,7 @@ def test_a_datagram_of_any_bytes_never_raises(data: bytes) -> None:
 )
 def test_silence_before_the_connection_names_its_stage(welcomed: bool, stage: str, words: str) -> None:
     """A device that says nothing, and one that says OK but never connects, fail differently."""
-    sender = Sender(IMAGE, 4000)
+    sender = sender_of(IMAGE)
     sender.invite()
     if welcomed:
         sender.receive_datagram(b"OK")
@@ -462,7 +468,7 @@ def test_a_stream_of_any_bytes_never_raises_and_seldom_accepts(parts: list[bytes
 def test_what_the_table_does_not_allow_is_our_own_error() -> None:
     """A caller that connects before it invites, or reads after the end, gets ProtocolError."""
     with pytest.raises(ProtocolError, match="CONNECT in state NEW"):
-        Sender(IMAGE, 4000).connected()
+        sender_of(IMAGE).connected()
     sender = finishing()
     sender.receive(b"OK")
     with pytest.raises(ProtocolError):

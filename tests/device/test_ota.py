@@ -328,7 +328,7 @@ def test_what_a_device_said_last_is_read_when_writing_fails_first() -> None:
             lambda: Link(lambda _: None, notes.append, QUICK), sock=ours
         )
         theirs.sendall(b"1460Flash Write Failed\r\n")
-        sender = Sender(LARGE, 4000, streaming=True)
+        sender = Sender(LARGE, "0" * 32, 4000, streaming=True)
         sender.invite()
         sender.connected()
         running = asyncio.create_task(link.run(sender, lambda _: None))
