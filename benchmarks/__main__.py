@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 from rich.console import Console
 
-from benchmarks import _boot, _cli, _workers
+from benchmarks import _boot, _cli, _ota, _workers
 from benchmarks._measure import Row
 from k1nb import __version__
 from k1nb.stack._jar import SERVER
@@ -34,6 +34,7 @@ PARTS: Mapping[str, Callable[[int, Callable[[str], None]], list[Row]]] = {
     "boot": _boot.rows,
     "cli": _cli.rows,
     "workers": _workers.rows,
+    "ota": _ota.rows,
 }
 
 
@@ -52,7 +53,8 @@ def main(arguments: Sequence[str]) -> int:
     rows = [row for part in given.only for row in PARTS[part](given.runs, say)]
     figure = given.page.with_suffix(".svg")
     _draw(rows, figure)
-    more = [_workers.note(), ""] if "workers" in given.only else []
+    notes = {"workers": _workers.note, "ota": _ota.note}
+    more = [line for part in given.only if part in notes for line in (notes[part](), "")]
     given.page.write_text(_page(rows, given.runs, figure.name, more), encoding="utf-8")
     missed = [row for row in rows if row.reached is False]
     console.print(f"{len(rows)} figures, {len(missed)} short of their aim: {given.page}", soft_wrap=True)

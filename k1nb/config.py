@@ -24,6 +24,8 @@ from k1nb.secrets import Redactor
 from k1nb.timings import Timings
 
 PREFIX = "K1NB_"
+OtaMode = Literal["lock-step", "streaming"]
+"""How an image goes to a device: a chunk and then its answer, or ahead of the answers."""
 
 
 def _absolute(value: Any) -> Any:
@@ -91,6 +93,12 @@ class Settings(BaseSettings):
     github_webhook_secret: SecretStr | None = Field(None, validation_alias=_guide("github_webhook_secret"))
     owner_email: str = Field("dev@k1.reinvented", min_length=1)
     """Written into executions that people start."""
+    ota_mode: OtaMode = "lock-step"
+    """How images are sent to devices; `streaming` is faster and not yet proven on real ones."""
+    ota_password: SecretStr | None = None
+    """What devices are told whose OTA service asks for a password."""
+    ota_passwords: dict[str, SecretStr] = Field(default_factory=dict)
+    """The same for single devices, by their names in the inventory; they win."""
     java: Folder | None = None
     """Java program of version 21 or newer, instead of the one that is found."""
     build_stamp: bool = False
@@ -165,9 +173,11 @@ class Settings(BaseSettings):
     def secrets(self) -> Iterator[str]:
         """Yield the value of every secret that is set."""
         for name in type(self).model_fields:
-            value = getattr(self, name)
-            if isinstance(value, SecretStr):
-                yield value.get_secret_value()
+            yield from (secret.get_secret_value() for secret in _secrets_in(getattr(self, name)))
+
+    def ota_password_of(self, device: str) -> SecretStr | None:
+        """Return the OTA password of a device of the inventory, by its name; None where there is none."""
+        return self.ota_passwords.get(device) or self.ota_password or None
 
     @property
     def redact(self) -> Redactor:
@@ -185,10 +195,7 @@ def load() -> Settings:
     except ValidationError as error:
         raise _setting_error(error, values, file) from None
     except (SettingsError, RecursionError):  # the latter from JSON that is nested beyond what can be read
-        raise SettingError(
-            f"setting {PREFIX}REPOSITORIES in the environment is refused: it is no valid JSON",
-            hint="""write it as '{"NAME": "/path/to/clone"}'""",
-        ) from None
+        raise _no_json() from None
 
 
 def origins(settings: Settings) -> dict[str, str]:
@@ -220,7 +227,12 @@ def variables(settings: Settings) -> dict[str, str]:
     The run is never handed on: it belongs to one kernel.
     """
     values = {name: getattr(settings, name) for name in Settings.model_fields} | {"run": None}
-    return {_environment_name(n): _spelt(v) for n, v in values.items() if not isinstance(v, SecretStr)}
+    return {_environment_name(n): _spelt(v) for n, v in values.items() if not _secrets_in(v)}
+
+
+def _secrets_in(value: Any) -> list[SecretStr]:
+    values = value.values() if isinstance(value, dict) else (value,)
+    return [secret for secret in values if isinstance(secret, SecretStr)]
 
 
 def _spelt(value: Any) -> str:
@@ -269,9 +281,27 @@ def _setting_error(error: ValidationError, values: Mapping[str, Any], file: Path
         return SettingError(f"unknown setting {key!r} in {file}", hint=_nearest(key, set(Settings.model_fields)))
     name = _environment_name(key)
     place = name if name in os.environ else f"{key} in {file}" if key in values else name
-    given = "" if "secret" in key else f" {first['input']!r}"
+    given = "" if "secret" in key or "password" in key else f" {first['input']!r}"
     wanted = first["msg"].removeprefix("Value error, ")
     return SettingError(f"setting {place}{given} is refused: {wanted}", hint=f"correct or unset {place}")
+
+
+def _no_json() -> SettingError:
+    """Return what is wrong with the environment where pydantic-settings could not read a mapping."""
+    examples = {"repositories": '{"NAME": "/path/to/clone"}', "ota_passwords": '{"DEVICE": "PASSWORD"}'}
+    name, example = next((n, e) for n, e in examples.items() if not _is_json(os.environ.get(_environment_name(n), "")))
+    return SettingError(
+        f"setting {_environment_name(name)} in the environment is refused: it is no valid JSON",
+        hint=f"write it as '{example}'",
+    )
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _environment_name(key: str) -> str:

@@ -76,11 +76,44 @@ def test_a_broken_file_is_named(home: Path) -> None:
         config.load()
 
 
-def test_json_that_is_none_is_a_setting_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Repositories given as something else than JSON are a setting error, not a traceback."""
-    monkeypatch.setenv("K1NB_REPOSITORIES", "{nonsense")
-    with pytest.raises(SettingError, match="K1NB_REPOSITORIES"):
+@pytest.mark.parametrize("name", ["K1NB_REPOSITORIES", "K1NB_OTA_PASSWORDS"])
+def test_json_that_is_none_is_a_setting_error(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mapping given as something else than JSON is a setting error that names it, not a traceback."""
+    monkeypatch.setenv(name, "{nonsense")
+    with pytest.raises(SettingError, match=name) as caught:
         config.load()
+    assert "nonsense" not in str(caught.value)
+
+
+def test_a_device_s_own_ota_password_wins(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device is told its own OTA password, else the general one; an empty one is none."""
+    assert config.load().ota_password_of("wall") is None
+    (home / "k1nb.toml").write_text('ota_password = ""\nota_passwords = {wall = "older-secret"}\n')
+    assert config.load().ota_password_of("shelf") is None
+    monkeypatch.setenv("K1NB_OTA_PASSWORD", "general-secret")
+    monkeypatch.setenv("K1NB_OTA_PASSWORDS", '{"wall": "wall-secret"}')
+    settings = config.load()
+    own, general = settings.ota_password_of("wall"), settings.ota_password_of("shelf")
+    assert own is not None
+    assert general is not None
+    assert (own.get_secret_value(), general.get_secret_value()) == ("wall-secret", "general-secret")
+
+
+def test_ota_passwords_are_secrets(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are masked, redacted, refused without being quoted, and not among the variables handed to children."""
+    monkeypatch.setenv("K1NB_OTA_PASSWORD", "general-secret")
+    monkeypatch.setenv("K1NB_OTA_PASSWORDS", '{"wall": "wall-secret"}')
+    settings = config.load()
+    shown = f"{settings!r}{settings.model_dump()}{settings.model_dump_json()}{config.variables(settings)}"
+    assert "-secret" not in shown
+    assert settings.redact("wall-secret general-secret") == "[redacted] [redacted]"
+    assert not {"K1NB_OTA_PASSWORD", "K1NB_OTA_PASSWORDS"} & config.variables(settings).keys()
+    assert not {"K1NB_OTA_PASSWORD", "K1NB_OTA_PASSWORDS"} & config.bare_environment().keys()
+    monkeypatch.delenv("K1NB_OTA_PASSWORDS")
+    (home / "k1nb.toml").write_text("ota_passwords = {wall = 123456789}\n")
+    with pytest.raises(SettingError, match="ota_passwords") as caught:
+        config.load()
+    assert "123456789" not in str(caught.value)
 
 
 def test_a_wrong_secret_is_not_repeated(home: Path) -> None:

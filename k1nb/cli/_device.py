@@ -5,12 +5,16 @@ from __future__ import annotations
 import signal
 from dataclasses import asdict
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from k1nb.cli import _complete, _output
 from k1nb.cli._output import Json
+
+if TYPE_CHECKING:
+    from k1nb.config import Settings
+    from k1nb.device import Device, OtaPassword
 
 
 class Role(StrEnum):
@@ -25,6 +29,13 @@ class Kind(StrEnum):
 
     device = "device"
     simulator = "simulator"
+
+
+class OtaAuth(StrEnum):
+    """How a device wants its OTA password proven: as Arduino cores do up to 3.3.0, or from 3.3.1 on."""
+
+    md5 = "md5"
+    pbkdf2 = "pbkdf2"
 
 
 Name = Annotated[
@@ -114,6 +125,10 @@ def simulate(
     fault: Annotated[
         list[str] | None, typer.Option(metavar="FAULT", help="NAME[=VALUE][xCOUNT], see above; may be repeated.")
     ] = None,
+    ota_auth: Annotated[
+        OtaAuth | None,
+        typer.Option(help="Have OTA ask for the password of K1NB_OTA_PASSWORD or K1NB_OTA_PASSWORDS, in this form."),
+    ] = None,
 ) -> None:
     """Simulate devices in the foreground until SIGTERM or Ctrl-C.
 
@@ -143,14 +158,30 @@ def simulate(
     faults = parse_faults(fault or ())
     settings = _output.service_settings("simulator")
     devices = [Inventory(settings.paths).get(name) for name in names]
+    passwords = {device.name: _password(settings, device, ota_auth) for device in devices} if ota_auth else {}
 
     async def serve() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        await simulate(devices, paths=settings.paths, timings=settings.timings, stop=stop, faults=faults)
+        await simulate(
+            devices, paths=settings.paths, timings=settings.timings, stop=stop, faults=faults, passwords=passwords
+        )
 
     if fault:
         _output.note(f"simulating with the faults {' '.join(faults.words())}")
     asyncio.run(serve())
+
+
+def _password(settings: Settings, device: Device, form: OtaAuth) -> OtaPassword:
+    from k1nb.device import OtaPassword, PasswordForm
+    from k1nb.errors import UsageError
+
+    secret = settings.ota_password_of(device.name)
+    if secret is None:
+        raise UsageError(
+            f"simulated device {device.name} cannot ask for an OTA password, for none is set",
+            hint=f"set K1NB_OTA_PASSWORD, or {device.name} in K1NB_OTA_PASSWORDS",
+        )
+    return OtaPassword(secret, PasswordForm(form))

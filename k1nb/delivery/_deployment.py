@@ -176,9 +176,16 @@ async def send(
         if row.accepted_at is not None:
             return Sent(row, row.accepted_at, True, [f"already accepted at {row.accepted_at:%H:%M:%S}"])
         try:
-            transfer = await send_image(
-                device, store.read(artifact), paths=settings.paths, timings=settings.timings, on_progress=on_progress
-            )
+            with store.open(artifact) as image:
+                transfer = await send_image(
+                    device,
+                    image,
+                    paths=settings.paths,
+                    timings=settings.timings,
+                    mode=settings.ota_mode,
+                    password=settings.ota_password_of(device.name),
+                    on_progress=on_progress,
+                )
         except OtaError as error:
             if error.stage == "result":
                 ledger.raise_grade(row.id, Grade.SENT, f"all bytes were sent, no confirmation came: {error.message}")

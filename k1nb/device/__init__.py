@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from k1nb.device._inventory import Device, Inventory, clash, default_device
     from k1nb.device._lock import FlashLock, flash_lock, is_held
     from k1nb.device._ota import Transfer, ota_answers, send_image
+    from k1nb.device._ota_password import OtaPassword, PasswordForm
     from k1nb.device._proof import prove_simulator
     from k1nb.device._readings import Readings, readings
     from k1nb.device._snapshot import Snapshot, restore_snapshot, take_snapshot
@@ -46,6 +47,8 @@ __all__ = [
     "Info",
     "Inventory",
     "LatencyProbe",
+    "OtaPassword",
+    "PasswordForm",
     "Pattern",
     "Patterns",
     "Performance",
@@ -85,6 +88,7 @@ _HOMES = {
     **dict.fromkeys(("Device", "Inventory", "clash", "default_device"), "_inventory"),
     **dict.fromkeys(("FlashLock", "flash_lock", "is_held"), "_lock"),
     **dict.fromkeys(("Transfer", "ota_answers", "send_image"), "_ota"),
+    **dict.fromkeys(("OtaPassword", "PasswordForm"), "_ota_password"),
     **dict.fromkeys(("prove_simulator",), "_proof"),
     **dict.fromkeys(("Readings", "readings"), "_readings"),
     **dict.fromkeys(("Snapshot", "restore_snapshot", "take_snapshot"), "_snapshot"),

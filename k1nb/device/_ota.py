@@ -10,17 +10,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from pydantic import SecretStr
+
+from k1nb.config import OtaMode
 from k1nb.device import _espota as espota
 from k1nb.device._inventory import Device
+from k1nb.device._ota_link import Link
 from k1nb.device._proof import prove_simulator, resolve
 from k1nb.errors import ImageError, OtaError, SampleRefused
-from k1nb.firmware import MAX_IMAGE_SIZE, MIN_IMAGE_SIZE, ImageFacts, read_image
+from k1nb.firmware import MAX_IMAGE_SIZE, MIN_IMAGE_SIZE, ImageFacts, ImageFile, read_image
 from k1nb.paths import Paths
 from k1nb.timings import Timings
 
-_READ = 4096
 _LONGEST_LOG = 200
-_Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+_Happening = Link | bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +40,18 @@ class Transfer:
 
 async def send_image(
     device: Device,
-    image: bytes,
+    image: bytes | ImageFile,
     *,
     paths: Paths,
     timings: Timings,
+    mode: OtaMode = "lock-step",
+    password: SecretStr | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Transfer:
-    """Send an image to a device by OTA; `on_progress` gets the bytes sent and the size.
+    """Send an image to a device by OTA; `on_progress` gets the bytes that the device may have taken, and the size.
+
+    The mode is `lock-step`, each chunk after the answer to the one before, or `streaming`, as fast as the
+    connection takes it. The password is what the device's OTA service is told, if it asks.
 
     Raises ImageError for what is no image of this chip, SampleRefused for a sample image unless the device proves
     that it is a simulator of this host (before anything else is sent), DeviceUnreachable for an unknown host name,
@@ -56,7 +64,7 @@ async def send_image(
     place = replace(device, address=await resolve(device))
     if facts.is_sample and not await prove_simulator(place, paths, timings):
         raise _sample_refused(device, "it did not prove that it is a simulator of this host")
-    session = _Session(place, image, timings, on_progress)
+    session = _Session(place, image, facts.md5, timings, mode, password, on_progress)
     try:
         async with asyncio.timeout(timings.ota_deadline):
             await session.run()
@@ -76,9 +84,10 @@ async def send_image(
 async def ota_answers(device: Device, timings: Timings, tries: int = 3) -> bool:
     """Tell whether the device answers an OTA invitation, and leave it idle; DeviceUnreachable for an unknown name.
 
-    The invitation is for 0 bytes: the device says OK to it, finds nothing to fetch, and never connects.
+    The invitation is for 0 bytes: the device says OK to it, finds nothing to fetch, and never connects. One that asks
+    for its password instead is invited once more, for that makes it give up waiting for it.
     """
-    answers: asyncio.Queue[_Connection | bytes] = asyncio.Queue()
+    answers: asyncio.Queue[_Happening] = asyncio.Queue()
     nothing = hashlib.md5(b"", usedforsecurity=False).hexdigest()
     remote = (await resolve(device), device.ota_port)
     try:
@@ -94,28 +103,32 @@ async def ota_answers(device: Device, timings: Timings, tries: int = 3) -> bool:
             invitation = espota.invitation(held.getsockname()[1], 0, nothing)
             for _ in range(tries):
                 udp.sendto(invitation)
-                if await _greeting(answers, timings.ota_invitation):
+                greeting = await _greeting(answers, timings.ota_invitation)
+                if greeting.startswith(b"AUTH "):
+                    udp.sendto(invitation)
+                if greeting:
                     return True
     finally:
         udp.close()
     return False
 
 
-async def _greeting(answers: asyncio.Queue[_Connection | bytes], patience: float) -> bool:
+async def _greeting(answers: asyncio.Queue[_Happening], patience: float) -> bytes:
+    """Return what a device says to an invitation, nothing where it says nothing."""
     try:
         async with asyncio.timeout(patience):
             while True:
                 answer = await answers.get()
                 if isinstance(answer, bytes) and answer.strip().startswith((b"OK", b"AUTH ")):
-                    return True
+                    return answer.strip()
     except TimeoutError:
-        return False
+        return b""
 
 
 class _Answers(asyncio.DatagramProtocol):
     """Puts what the device sends by UDP into a queue; keeps the last error that the network reported."""
 
-    def __init__(self, queue: asyncio.Queue[_Connection | bytes]) -> None:
+    def __init__(self, queue: asyncio.Queue[_Happening]) -> None:
         self._queue = queue
         self.error: OSError | None = None
 
@@ -130,17 +143,27 @@ class _Session:
     """One transfer: its sockets, its protocol, its log."""
 
     def __init__(
-        self, device: Device, image: bytes, timings: Timings, on_progress: Callable[[int, int], None] | None
+        self,
+        device: Device,
+        image: espota.Image,
+        md5: str,
+        timings: Timings,
+        mode: OtaMode,
+        password: SecretStr | None,
+        on_progress: Callable[[int, int], None] | None,
     ) -> None:
         self._device = device
         self._image = image
+        self._md5 = md5
         self._timings = timings
+        self._mode = mode
+        self._password = password
         self._on_progress = on_progress
-        self._happenings: asyncio.Queue[_Connection | bytes] = asyncio.Queue()
+        self._happenings: asyncio.Queue[_Happening] = asyncio.Queue()
         self._answers = _Answers(self._happenings)
         self._udp: asyncio.DatagramTransport | None = None
         self._server: asyncio.Server | None = None
-        self._writer: asyncio.StreamWriter | None = None
+        self._link: Link | None = None
         self._sender: espota.Sender | None = None
         self._started = time.monotonic()
         self.log: list[str] = []
@@ -156,24 +179,26 @@ class _Session:
             sender, udp = await self._open()
         except OSError as error:
             raise self.error(f"the device cannot be invited: {error.strerror or error}") from error
-        reader, writer = await self._meet(sender, udp)
-        self._writer = writer
+        self._link = await self._meet(sender, udp)
         udp.close()
-        self._note(f"the device connected from {writer.get_extra_info('peername')[0]}")
-        await self._transfer(sender, reader, writer)
+        self._note(f"the device connected from {self._link.peer}, sending in {self._mode} mode")
+        end = await self._link.run(sender, self._progressed)
+        if isinstance(end, espota.Failed):
+            raise self.error(end.text, stage=end.stage, final=end.final)
+        self._note(f"the device said OK to {sender.sent} bytes")
 
     def close(self) -> None:
         """Close every socket at once; what matters has been answered, or is lost anyway."""
         if self._udp is not None:
             self._udp.abort()
-        if self._writer is not None:
-            self._writer.transport.abort()
+        if self._link is not None:
+            self._link.abort()
         if self._server is not None:
             self._server.close()
         while not self._happenings.empty():
             late = self._happenings.get_nowait()
             if not isinstance(late, bytes):
-                late[1].transport.abort()
+                late.abort()
 
     def error(self, text: str, *, stage: str | None = None, final: bool = False) -> OtaError:
         """Return the OtaError for this session, with its log."""
@@ -194,35 +219,38 @@ class _Session:
         remote = (self._device.address, self._device.ota_port)
         self._udp, _ = await loop.create_datagram_endpoint(lambda: self._answers, remote_addr=remote)
         local = self._udp.get_extra_info("sockname")[0]
-        self._server = await asyncio.start_server(self._arrived, host=local, port=0, family=socket.AF_INET)
+        self._server = await loop.create_server(
+            lambda: Link(self._arrived, self._note, self._timings), host=local, port=0, family=socket.AF_INET
+        )
         port = self._server.sockets[0].getsockname()[1]
-        self._sender = espota.Sender(self._image, port)
+        self._sender = espota.Sender(
+            self._image, self._md5, port, streaming=self._mode == "streaming", password=self._password
+        )
         self._note(f"listening on {local}:{port}, inviting {remote[0]}:{remote[1]} to {len(self._image)} bytes")
         return self._sender, self._udp
 
-    def _arrived(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        peer = writer.get_extra_info("peername")
-        if peer is None or peer[0] != self._device.address or self._writer is not None:
-            writer.transport.abort()
-            self._note(f"turned away a connection from {peer}")
+    def _arrived(self, link: Link) -> None:
+        if link.peer != self._device.address or self._link is not None:
+            link.abort()
+            self._note(f"turned away a connection from {link.peer}")
         else:
-            self._happenings.put_nowait((reader, writer))
+            self._happenings.put_nowait(link)
 
-    async def _meet(self, sender: espota.Sender, udp: asyncio.DatagramTransport) -> _Connection:
+    async def _meet(self, sender: espota.Sender, udp: asyncio.DatagramTransport) -> Link:
         """Invite the device, again and again with the same words, until it connects."""
         for _ in range(espota.INVITATIONS):
             udp.sendto(sender.invite())
-            if connection := await self._answer(sender):
+            if link := await self._answer(sender, udp):
                 sender.connected()
-                return connection
+                return link
             if sender.state is espota.State.WELCOMED:
                 break
         failed = sender.silence()
         refused = f" ({self._answers.error.strerror})" if self._answers.error else ""
         raise self.error(failed.text + refused, stage=failed.stage)
 
-    async def _answer(self, sender: espota.Sender) -> _Connection | None:
-        """Wait for the device's connection; longer once it has said OK."""
+    async def _answer(self, sender: espota.Sender, udp: asyncio.DatagramTransport) -> Link | None:
+        """Wait for the device's connection; longer once it has said OK, or computes whether our password is right."""
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._timings.ota_invitation) as limit:
@@ -231,51 +259,26 @@ class _Session:
                     if isinstance(event, espota.Failed):
                         raise self.error(event.text, stage=event.stage, final=event.final)
                     self._note(f"datagram: {happening[:80]!r}")
-                    if isinstance(event, espota.Welcome):
+                    if isinstance(event, espota.Challenged):
+                        udp.sendto(event.answer)
+                        self._note(f"the device asked for the password, told in the form {event.form}")
+                    if isinstance(event, espota.Challenged | espota.Welcome):
                         limit.reschedule(loop.time() + self._timings.ota_connect)
                 return happening
         except TimeoutError:
             return None
 
-    async def _transfer(
-        self, sender: espota.Sender, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        """Send chunk after chunk, each after the answer to the one before, then wait for the result."""
-        while True:
-            for event in await self._step(sender, reader, writer):
-                if isinstance(event, espota.Failed):
-                    raise self.error(event.text, stage=event.stage, final=event.final)
-                if isinstance(event, espota.Accepted):
-                    self._note(f"the device said OK to {sender.sent} bytes")
-                    return
-                if self._on_progress is not None:
-                    self._on_progress(sender.sent, len(self._image))
-
-    async def _step(
-        self, sender: espota.Sender, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> list[espota.Event]:
-        chunk = sender.next_chunk()
-        finishing = sender.state is espota.State.FINISHING
-        try:
-            async with asyncio.timeout(self._timings.ota_result if finishing else self._timings.ota_acknowledge):
-                if chunk is not None:
-                    writer.write(chunk)
-                    await writer.drain()
-                data = await reader.read(_READ)
-        except TimeoutError:
-            return [sender.silence()]
-        except OSError as error:
-            self._note(f"connection: {error.strerror or error}")
-            data = b""
-        return sender.receive(data)
+    def _progressed(self, taken: int) -> None:
+        if self._on_progress is not None:
+            self._on_progress(taken, len(self._image))
 
     def _note(self, text: str) -> None:
         if len(self.log) < _LONGEST_LOG:
             self.log.append(f"{self.seconds:8.3f} s  {text}")
 
 
-def _checked(image: bytes) -> ImageFacts:
-    facts = read_image(image)
+def _checked(image: bytes | ImageFile) -> ImageFacts:
+    facts = image.facts if isinstance(image, ImageFile) else read_image(image)
     if not MIN_IMAGE_SIZE <= len(image) <= MAX_IMAGE_SIZE:
         raise ImageError(
             f"an image of {len(image)} bytes is not sent: a K1 takes {MIN_IMAGE_SIZE} to {MAX_IMAGE_SIZE}",
@@ -294,6 +297,8 @@ def _sample_refused(device: Device, why: str) -> SampleRefused:
 def _hint(stage: str, device: Device) -> str:
     if stage == "invitation":
         return device.retry_hint
+    if stage == "authentication":
+        return f"give its OTA password in K1NB_OTA_PASSWORD, or for {device.name} alone in K1NB_OTA_PASSWORDS"
     if stage == "connect":
         return "let the device reach this host: its firewall, NAT or container must let TCP in from the device"
     return "the device keeps its old firmware unless it said OK; look at it, then deploy again"

@@ -20,6 +20,7 @@ from k1nb.firmware._image import (
     read_image,
     stamp_of,
 )
+from k1nb.firmware._image_file import ImageFile
 from k1nb.firmware._ledger import Deployment, Grade, Ledger, Outcome
 from k1nb.firmware._left_over import building, end_left_over_builds
 from k1nb.firmware._repository import Commit, Repository, repositories, repository, resolve_commit
@@ -38,6 +39,7 @@ __all__ = [
     "Deployment",
     "Grade",
     "ImageFacts",
+    "ImageFile",
     "Ledger",
     "Limits",
     "Outcome",

@@ -19,6 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from k1nb.errors import ArtifactError, ImageError, UnknownName
 from k1nb.firmware._image import ImageFacts, read_image
+from k1nb.firmware._image_file import ImageFile
 from k1nb.paths import Paths, unwritable, write_bytes, write_text
 
 _SHORTEST = 8
@@ -124,9 +125,9 @@ class ArtifactStore:
         try:
             data = artifact.path.read_bytes()
         except OSError as error:
-            raise _damaged(artifact.id, f"its image cannot be read ({error.strerror})") from error
+            raise _unreadable(artifact, error) from error
         if hashlib.sha256(data).hexdigest() != artifact.id:
-            raise _damaged(artifact.id, f"the {len(data):,} bytes of {artifact.path} have another sha256")
+            raise _changed(artifact, len(data))
         return data
 
     def remove(self, artifact_id: str) -> bool:
@@ -141,6 +142,19 @@ class ArtifactStore:
             except OSError as error:
                 raise unwritable(file, error) from error
         return there
+
+    def open(self, artifact: Artifact) -> ImageFile:
+        """Return an artifact's image to be read piece by piece, verified; raises ArtifactError as `read` does."""
+        try:
+            image = ImageFile(artifact.path)
+        except OSError as error:
+            raise _unreadable(artifact, error) from error
+        except ImageError as error:
+            raise _damaged(artifact.id, error.message) from None
+        if image.facts.sha256 != artifact.id:
+            image.close()
+            raise _changed(artifact, image.facts.size)
+        return image
 
     def list(self) -> list[Artifact]:
         """Return what is stored, newest first, without reading the images; `damaged` tells what is left out."""
@@ -204,6 +218,14 @@ def _require_same(artifact: Artifact, image: ImageFacts) -> None:
     for fact, value in read.items():
         if getattr(artifact, fact) != value:
             raise _damaged(artifact.id, f"its facts say {fact} {getattr(artifact, fact)}, its image says {value}")
+
+
+def _unreadable(artifact: Artifact, error: OSError) -> ArtifactError:
+    return _damaged(artifact.id, f"its image cannot be read ({error.strerror})")
+
+
+def _changed(artifact: Artifact, size: int) -> ArtifactError:
+    return _damaged(artifact.id, f"the {size:,} bytes of {artifact.path} have another sha256")
 
 
 def _damaged(name: str, fault: str) -> ArtifactError:

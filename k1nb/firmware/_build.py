@@ -142,7 +142,8 @@ def _finish(commit: Commit, image: Path, log: Path, exit_code: int, seconds: flo
 
 async def _check_out(repository: Repository, commit: Commit, source: Path, log: Path, timings: Timings) -> None:
     """Add a worktree; git holds short locks meanwhile, so a refusal is tried again."""
-    command = _git.command(repository.path, "worktree", "add", "--quiet", "--force", "--detach", str(source), commit.sha)
+    words = ("worktree", "add", "--quiet", "--force", "--detach", str(source), commit.sha)
+    command = _git.command(repository.path, *words)
     for number in range(1, _CHECKOUTS + 1):
         await asyncio.to_thread(_discard, source)
         finished = await run_child(

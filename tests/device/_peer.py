@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from time import sleep
 
 Talk = Callable[[socket.socket, int], None]
@@ -25,6 +27,10 @@ class Peer:
     ignore: int = 0
     """How many invitations are lost on the way."""
     answers: int = 1
+    password: str | None = None
+    """What the peer asks for before it connects."""
+    nonce: str = "0123456789abcdef0123456789abcdef"
+    """32 hex digits ask for the MD5 form of the password, 64 for the PBKDF2 form."""
     before: Callable[[tuple[str, int]], None] | None = None
     """Called with the sender's TCP address before the peer connects."""
     invitations: list[bytes] = field(default_factory=list)
@@ -40,14 +46,28 @@ class Peer:
                 return
             if data == b"stop":
                 return
-            self.invitations.append(data)
-            if len(self.invitations) <= self.ignore:
-                continue
+            if data.startswith(b"200 "):
+                if not self._proves(data):
+                    udp.sendto(b"Authentication Failed", sender)
+                    continue
+            else:
+                self.invitations.append(data)
+                if len(self.invitations) <= self.ignore:
+                    continue
+                if self.password is not None:
+                    udp.sendto(f"AUTH {self.nonce}".encode(), sender)
+                    continue
             for _ in range(self.answers if self.answer is not None else 0):
                 udp.sendto(self.answer or b"", sender)
             if self.talk is not None:
-                self._connect((sender[0], int(data.split()[1])), int(data.split()[2]))
+                invitation = self.invitations[-1].split()
+                self._connect((sender[0], int(invitation[1])), int(invitation[2]))
                 return
+
+    def _proves(self, data: bytes) -> bool:
+        """Tell whether a datagram proves the password."""
+        cnonce, _, proof = data.decode()[4:].rstrip("\n").partition(" ")
+        return proof == proof_of(self.password or "", self.nonce, cnonce)
 
     def _connect(self, sender: tuple[str, int], size: int) -> None:
         if self.before is not None:
@@ -74,6 +94,20 @@ class Peer:
     def md5(self) -> str:
         """MD5 of what arrived."""
         return hashlib.md5(self.image, usedforsecurity=False).hexdigest()
+
+
+def proof_of(password: str, nonce: str, cnonce: str) -> str:
+    """Return what proves a password to a device of core 2.x (32 digits) or of core 3.3.1 (64), from its description."""
+    if len(nonce) == 32:
+        inner = hashlib.new("md5", password.encode(), usedforsecurity=False).hexdigest()
+        return hashlib.new("md5", ":".join((inner, nonce, cnonce)).encode(), usedforsecurity=False).hexdigest()
+    block = salted = hmac.digest(
+        sha256(password.encode()).hexdigest().encode(), f"{nonce}:{cnonce}".encode() + bytes((0, 0, 0, 1)), "sha256"
+    )
+    for _ in range(9_999):
+        block = hmac.digest(sha256(password.encode()).hexdigest().encode(), block, "sha256")
+        salted = bytes(one ^ other for one, other in zip(salted, block, strict=True))
+    return sha256(":".join((salted.hex(), nonce, cnonce)).encode()).hexdigest()
 
 
 @contextmanager

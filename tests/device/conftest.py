@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from k1nb import _http
-from k1nb.device import Device, Faults, simulate
+from k1nb.device import Device, Faults, OtaPassword, simulate
 from k1nb.paths import Paths
 from k1nb.timings import Timings
 
@@ -48,6 +48,7 @@ class Running:
     paths: Paths
     timings: Timings
     faults: Mapping[str, Faults] | Faults | None = None
+    passwords: Mapping[str, OtaPassword] | None = None
     loop: asyncio.AbstractEventLoop | None = None
     stop: asyncio.Event | None = None
     error: BaseException | None = None
@@ -108,7 +109,14 @@ class Running:
     async def _run(self) -> None:
         self.loop, self.stop = asyncio.get_running_loop(), asyncio.Event()
         self.started.set()
-        await simulate(self.devices, paths=self.paths, timings=self.timings, stop=self.stop, faults=self.faults)
+        await simulate(
+            self.devices,
+            paths=self.paths,
+            timings=self.timings,
+            stop=self.stop,
+            faults=self.faults,
+            passwords=self.passwords,
+        )
 
 
 @contextmanager
@@ -117,9 +125,10 @@ def running(
     paths: Paths,
     timings: Timings = QUICK,
     faults: Mapping[str, Faults] | Faults | None = None,
+    passwords: Mapping[str, OtaPassword] | None = None,
 ) -> Iterator[Running]:
     """Run simulated devices in a thread for as long as the block lasts."""
-    simulation = Running(devices, paths, timings, faults)
+    simulation = Running(devices, paths, timings, faults, passwords)
     simulation.thread = threading.Thread(target=simulation.run)
     simulation.thread.start()
     simulation.started.wait(10)

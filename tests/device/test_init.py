@@ -18,6 +18,7 @@ def test_the_public_names_are_these() -> None:
         *("AudioSnapshot", "Frame", "FrameMetrics", "LatencyProbe", "Rmt"),
         *("Snapshot", "take_snapshot", "restore_snapshot"),
         *("FlashLock", "flash_lock", "is_held", "Transfer", "send_image", "ota_answers", "prove_simulator"),
+        *("OtaPassword", "PasswordForm"),
         *("simulate", "Fault", "Faults", "parse_faults", "checks"),
     }
     assert all(hasattr(device, name) for name in device.__all__)

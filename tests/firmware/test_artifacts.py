@@ -57,6 +57,21 @@ def test_artifact_is_named_by_its_sum(store: ArtifactStore, tmp_path: Path) -> N
     assert store.read(artifact) == image.read_bytes()
 
 
+def test_an_artifact_is_read_piece_by_piece(store: ArtifactStore, tmp_path: Path) -> None:
+    """An opened artifact has the bytes that were put; one that is gone or was changed to another image is damaged."""
+    artifact, other = store.put(_image(tmp_path), **FACTS), store.put(_image(tmp_path, "2.0"), **FACTS)
+    with store.open(artifact) as image:
+        assert image[:] == (tmp_path / "1.0.bin").read_bytes()
+        assert image.facts.sha256 == artifact.id
+    for harmed in (other.path.read_bytes(), b"x"):
+        artifact.path.write_bytes(harmed)
+        with pytest.raises(ArtifactError, match="damaged"):
+            store.open(artifact)
+    artifact.path.unlink()
+    with pytest.raises(ArtifactError, match="cannot be read"):
+        store.open(artifact)
+
+
 def test_artifact_comes_back_as_it_went_in(store: ArtifactStore, tmp_path: Path) -> None:
     """What is read from the disk equals what was put, by full id and by prefix."""
     artifact = store.put(_image(tmp_path), **FACTS, stamp="k1-0123456789ab", flash_percent=66.7)

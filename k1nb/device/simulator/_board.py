@@ -10,6 +10,7 @@ from typing import Any
 
 from k1nb.device._facts import AUDIO_SETTINGS, PARAMETERS, UPTIME_WRAP_MS, Range, Route
 from k1nb.device._inventory import Device
+from k1nb.device._ota_password import OtaPassword
 from k1nb.device.simulator._faults import Faults, LiveFaults
 from k1nb.device.simulator._flash import Flash
 
@@ -26,10 +27,19 @@ _LARGEST = 3.4e38
 class Board:
     """One simulated device; `boot` makes it what its flash says."""
 
-    def __init__(self, device: Device, flash: Flash, token: str, faults: Faults | None = None) -> None:
+    def __init__(
+        self,
+        device: Device,
+        flash: Flash,
+        token: str,
+        faults: Faults | None = None,
+        password: OtaPassword | None = None,
+    ) -> None:
         self.device = device
         self.flash = flash
         self.token = token
+        self.password = password
+        """What its OTA service asks for, compiled in as the firmware of a K1 would have it."""
         self.live = LiveFaults(faults or Faults())
         self.boot()
 

@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from k1nb.device._inventory import Device
+from k1nb.device._ota_password import OtaPassword
 from k1nb.device.simulator._board import Board
 from k1nb.device.simulator._faults import Faults, faults_of
 from k1nb.device.simulator._flash import Flash
@@ -31,12 +32,13 @@ async def simulate(
     timings: Timings,
     stop: asyncio.Event,
     faults: Mapping[str, Faults] | Faults | None = None,
+    passwords: Mapping[str, OtaPassword] | None = None,
 ) -> None:
     """Serve simulated devices until `stop` is set; their flash survives under the simulators' folder.
 
-    `faults` are those of every device, or of some by name. Raises UsageError for a device that is no simulator or
-    would listen beyond loopback, PortTaken for a port that is held, StorageError for a damaged flash; where one
-    device cannot be served, none is.
+    `faults` are those of every device, or of some by name; `passwords` by name what their OTA services ask for.
+    Raises UsageError for a device that is no simulator or would listen beyond loopback, PortTaken for a port that is
+    held, StorageError for a damaged flash; where one device cannot be served, none is.
     """
     chosen = faults_of((device.name for device in devices), faults)
     for device in devices:
@@ -44,7 +46,8 @@ async def simulate(
     try:
         async with asyncio.TaskGroup() as lives:
             for device in devices:
-                life = _live(device, paths, timings, stop, chosen[device.name])
+                board = _board(device, paths, chosen[device.name], (passwords or {}).get(device.name))
+                life = _live(board, timings, stop)
                 lives.create_task(life, name=f"simulator {device.name}")
     except BaseExceptionGroup as group:
         known, _ = group.split(K1Error)
@@ -73,11 +76,14 @@ def _require_simulated(device: Device) -> None:
         )
 
 
-async def _live(device: Device, paths: Paths, timings: Timings, stop: asyncio.Event, faults: Faults) -> None:
+def _board(device: Device, paths: Paths, faults: Faults, password: OtaPassword | None) -> Board:
     folder = private(paths.simulators / device.name)
     token = secrets.token_hex(32)
     write_text(folder / "token", token + "\n")
-    board = Board(device, Flash(folder), token, faults)
+    return Board(device, Flash(folder), token, faults, password)
+
+
+async def _live(board: Board, timings: Timings, stop: asyncio.Event) -> None:
     while True:
         await _serve(board, timings, stop)
         if board.live.off:

@@ -7,8 +7,10 @@ import hashlib
 import re
 import socket
 import struct
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from k1nb.device._facts import FILE_SYSTEM_SIZE, PARTITION_SIZE
@@ -22,6 +24,7 @@ _READ = 1460
 _REPEATS = 3
 _BAD_MD5 = "MD5 Check Failed"
 _INVITATION = re.compile(rb"(\d{1,10}) (\d{1,5}) (\d{1,10}) (\S+)\s*")
+_PASSWORD = re.compile(rb"200 ([0-9a-f]+) ([0-9a-f]+)\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,8 @@ class OtaService(asyncio.DatagramProtocol):
         self._board = board
         self._timings = timings
         self._waiting: asyncio.Queue[tuple[bytes, Any]] = asyncio.Queue(maxsize=8)
+        self._asked: tuple[Invitation, str] | None = None
+        """The invitation that waits for the password, and the nonce that was sent."""
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
         """Put a datagram into the small buffer that the network stack has."""
@@ -65,12 +70,36 @@ class OtaService(asyncio.DatagramProtocol):
         """Serve invitations until one has led to a new image: then the device restarts."""
         while not self._board.restart.is_set():
             data, host = await self._waiting.get()
-            invitation = read_invitation(data)
+            invitation = self._admitted(data, partial(transport.sendto, addr=host))
             if invitation is None:
                 continue
             transport.sendto(b"OK", host)
             if invitation.fits and await self._fetch(invitation, str(host[0])):
                 self._board.restart.set()
+
+    def _admitted(self, data: bytes, answer: Callable[[bytes], None]) -> Invitation | None:
+        """Return the invitation that is to be served; asks for the password first, where there is one.
+
+        As with the device, what comes in the password's place is met with silence and ends the wait for it, even if it
+        is an invitation.
+        """
+        password = self._board.password
+        asked, self._asked = self._asked, None
+        if asked is None or password is None:
+            invitation = read_invitation(data)
+            if invitation is None or password is None:
+                return invitation
+            self._asked = invitation, password.nonce()
+            answer(f"AUTH {self._asked[1]}".encode())
+            return None
+        found = _PASSWORD.fullmatch(data)
+        cnonce, proof = (part.decode() for part in found.groups()) if found else ("", "")
+        if not len(cnonce) == len(proof) == password.form.length:
+            return None
+        if password.proven(asked[1], cnonce, proof):
+            return asked[0]
+        answer(b"Authentication Failed")
+        return None
 
     async def _fetch(self, invitation: Invitation, host: str) -> bool:
         """Connect to the host, take the image, and say how it went."""

@@ -6,17 +6,20 @@ import asyncio
 import hashlib
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 
 import pytest
+from pydantic import SecretStr
 
-from k1nb.device import Device
+from k1nb.device import Device, OtaPassword, PasswordForm
 from k1nb.device.simulator._board import Board
 from k1nb.device.simulator._flash import Flash
 from k1nb.device.simulator._ota import Invitation, OtaService, read_invitation
 from k1nb.paths import Paths
 from tests.device import _images
+from tests.device._peer import proof_of
 from tests.device.conftest import QUICK, Running, running
 
 
@@ -268,3 +271,94 @@ def test_a_second_invitation_waits_until_the_transfer_ends(simulator: Running) -
 
     assert transfer(simulator, _images.sample(), interrupted).endswith(b"OK")
     assert answers == [None]
+
+
+@dataclass
+class Caller:
+    """A host that talks to a device's OTA port from one socket."""
+
+    udp: socket.socket
+
+    def say(self, text: str, patience: float = 2.0) -> str | None:
+        """Send a datagram and return the answer, None if there is none."""
+        self.udp.settimeout(patience)
+        self.udp.send(text.encode())
+        try:
+            return self.udp.recv(200).decode()
+        except TimeoutError:
+            return None
+
+    def nonce(self) -> str:
+        """Invite the device and return the nonce it asks with."""
+        answer = self.say(INVITATION)
+        assert answer is not None
+        word, nonce = answer.split()
+        assert word == "AUTH"
+        return nonce
+
+
+INVITATION = f"0 1 0 {'0' * 32}\n"
+"""For 0 bytes: the device says OK to it and stays idle."""
+
+
+@pytest.fixture(params=list(PasswordForm))
+def locked(request: pytest.FixtureRequest, demo: Device, paths: Paths) -> Iterator[Running]:
+    """A simulated device that asks for the password `open sesame`, in either form."""
+    password = OtaPassword(SecretStr("open sesame"), request.param)
+    with running([demo], paths, passwords={"demo": password}) as simulation:
+        yield simulation
+
+
+@pytest.fixture
+def caller(locked: Running) -> Iterator[Caller]:
+    """A host that talks to it."""
+    with socket.socket(type=socket.SOCK_DGRAM) as udp:
+        udp.connect((locked.device.address, locked.device.ota_port))
+        yield Caller(udp)
+
+
+def told(password: str, nonce: str, *, cut: int = 0) -> str:
+    """Return the datagram that tells a password, written to the description."""
+    cnonce = "fedcba9876543210" * (len(nonce) // 16)
+    proof = proof_of(password, nonce, cnonce)
+    return f"200 {cnonce} {proof[: len(proof) - cut]}\n"
+
+
+def test_a_device_with_a_password_asks_and_takes_the_right_one(caller: Caller) -> None:
+    """AUTH with a nonce, then OK to the proof; the next invitation is asked anew, with another nonce."""
+    nonce = caller.nonce()
+    assert caller.say(told("open sesame", nonce)) == "OK"
+    assert caller.nonce() != nonce
+
+
+def test_a_wrong_password_is_denied_and_forgotten(caller: Caller) -> None:
+    """Authentication Failed, after which not even the right answer counts and an invitation is asked anew."""
+    nonce = caller.nonce()
+    assert caller.say(told("open seasame", nonce)) == "Authentication Failed"
+    assert caller.say(told("open sesame", nonce), patience=0.1) is None
+    assert caller.nonce() != nonce
+
+
+@pytest.mark.parametrize("instead", [INVITATION, "nonsense", "200 a b\n", "cut"])
+def test_anything_else_in_the_password_s_place_is_met_with_silence(caller: Caller, instead: str) -> None:
+    """Even an invitation: the device goes back to idle without a word, and the next one is asked anew."""
+    nonce = caller.nonce()
+    assert caller.say(told("open sesame", nonce, cut=1) if instead == "cut" else instead, patience=0.1) is None
+    assert caller.nonce() != nonce
+
+
+def test_an_image_reaches_a_device_with_a_password(locked: Running) -> None:
+    """A sender of its own brings an image to it: invitation, password, then byte by byte as without one."""
+    image = _images.image()
+    digest = hashlib.md5(image, usedforsecurity=False).hexdigest()
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(type=socket.SOCK_DGRAM) as udp:
+        server.settimeout(5)
+        udp.connect((locked.device.address, locked.device.ota_port))
+        answer = Caller(udp).say(f"0 {server.getsockname()[1]} {len(image)} {digest}\n")
+        assert answer is not None
+        assert Caller(udp).say(told("open sesame", answer.split()[1])) == "OK"
+        with closing(server.accept()[0]) as connection:
+            connection.settimeout(5)
+            assert lock_step(connection, image).endswith(b"OK")
+    locked.wait_until_up(boots=2)
+    assert locked.state()["running"] == hashlib.sha256(image).hexdigest()
