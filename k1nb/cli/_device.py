@@ -137,17 +137,20 @@ def simulate(
     \b
       cut=PERCENT          the connection is reset at PERCENT of the image
       stall[=PERCENT]      no answers from PERCENT (50) of the image on
+      crawl[=BYTES]        the image is read at BYTES (1) a second
       bad-md5              the transfer ends with MD5 Check Failed
       lost-ok              image accepted and booted, the last OK never sent
       boots-old            image accepted, then the one before is booted
       boot-loop[=SECONDS]  restarts every SECONDS (3) after an OTA
       never-returns        off after an OTA, until simulated again
+      moves                after an OTA it is at 127.0.0.2, with the same ports
+      swapped              after an OTA another device answers at its address
       slow=SECONDS         every HTTP answer comes SECONDS later
       refuses              429 to every HTTP request
       ota-dead             HTTP answers, OTA does not
       http-dead            OTA answers, HTTP refuses connections
 
-    The first six take a count: cut=50x1 hits one transfer, the next one goes through; without a count all are hit.
+    The first seven take a count: cut=50x1 hits one transfer, the next one goes through; without a count all are hit.
     What has been hit is forgotten when the command ends. The private routes below /k1nb/ are never slow or refused.
     Unhealthy firmware, or firmware with little heap, is no fault of a device: send it such an image.
     """

@@ -131,22 +131,23 @@ class Bench:
         stack.down(self.patient)
         return self.strays() + self._taken()
 
-    def switch_on(self, *faults: str) -> None:
-        """Have the simulated device running with these faults, as a process of its own."""
-        if self.simulator is not None and self.simulator.poll() is None and self.device_faults == faults:
+    def switch_on(self, *faults: str, password: str = "") -> None:
+        """Have the simulated device running with these faults, as a process that alone knows the password."""
+        if self.simulator is not None and self.simulator.poll() is None and self.device_faults == (*faults, password):
             return
         self.switch_off()
         words = [word for fault in faults for word in ("--fault", fault)]
+        words += ["--ota-auth", "md5"] if password else []
         log = self.settings.home / "simulator.log"
         with log.open("ab") as output:
             self.simulator = subprocess.Popen(
                 [sys.executable, "-m", "k1nb", "device", "simulate", BENCH, *words],
-                env=environment(self.settings),
+                env=environment(self.settings) | ({"K1NB_OTA_PASSWORD": password} if password else {}),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
             )
-        self.device_faults = faults
+        self.device_faults = (*faults, password)
         self._await(lambda: not _udp_free(self.device.ota_port) and self._serves(faults), f"simulator {faults}", log)
 
     def _serves(self, faults: Sequence[str]) -> bool:
@@ -203,7 +204,13 @@ class Bench:
 
     def begin(self, subject: str, changes: Mapping[str, Change] | None = None) -> Going:
         """Commit, and start `k1nb run firmware_deploy` with consent to the plan for that commit."""
-        commit = self.commit(subject, changes or {})
+        going = self.deliver(self.commit(subject, changes or {}))
+        if going is None:
+            raise RuntimeError(f"nothing is planned for a fresh commit: {subject}")
+        return going
+
+    def deliver(self, commit: Commit) -> Going | None:
+        """Start `k1nb run firmware_deploy` with consent to the plan for a commit; None where nothing is planned."""
         facts = delivery.observe(
             self.settings,
             repo=SAMPLE_PROJECT,
@@ -212,23 +219,32 @@ class Bench:
             environment=ENVIRONMENT,
             device=BENCH,
         )
+        plan = delivery.plan(facts)
+        if not plan.steps:
+            return None
         words = [f"repo={SAMPLE_PROJECT}", "branch=main", f"commit_sha={commit.sha}", f"device={BENCH}"]
         parameters = [word for pair in words for word in ("-p", pair)]
-        output = self.settings.home / f"run-{self.commits}.json"
+        output = self.settings.home / f"run-{time.monotonic_ns()}.json"
+        known = self._known(facts.key)
         began = time.monotonic()
         with output.open("wb") as stdout, output.with_suffix(".log").open("wb") as stderr:
             process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "k1nb", "run", "firmware_deploy", "--json"),
                     *parameters,
-                    *("--apply", delivery.plan(facts).id),
+                    *("--apply", plan.id),
                 ],
                 env=environment(self.settings),
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
             )
-        return Going(self, commit, facts.key, process, output, began, self.flashes, self.last_good)
+        return Going(self, commit, facts.key, process, output, began, self.flashes, self.last_good, known)
+
+    def _known(self, key: str) -> frozenset[str]:
+        """Return the executions that an earlier delivery of the same started."""
+        with Conductor.from_settings(self.settings) as server:
+            return frozenset(execution.id for execution in server.correlated(delivery.PIPELINE, key))
 
     def strays(self) -> list[str]:
         """Return the processes of this home that nobody keeps: neither supervisord nor the matrix itself."""
@@ -265,6 +281,8 @@ class Going:
     began: float
     flashes: int
     good: str | None
+    before: frozenset[str] = frozenset()
+    """Executions of an earlier delivery of the same."""
     execution_id: str = ""
 
     @contextmanager
@@ -293,7 +311,7 @@ class Going:
     def _found(self, server: Conductor) -> Execution | None:
         if not self.execution_id:
             known = server.correlated(delivery.PIPELINE, self.key)
-            self.execution_id = known[0].id if known else ""
+            self.execution_id = next((execution.id for execution in known if execution.id not in self.before), "")
         return server.execution(self.execution_id) if self.execution_id else None
 
     def stands_still(self, within: float = 420) -> bool:

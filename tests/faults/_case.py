@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from k1nb.conductor import ExecutionStatus
 from k1nb.firmware import Grade, Outcome
@@ -34,6 +35,10 @@ class Case:
     changes: Mapping[str, Change] = field(default_factory=dict)
     device: Sequence[str] = ()
     """Faults of the simulated device, as `--fault` takes them."""
+    password: str = ""
+    """OTA password that the device asks for, and nobody is told."""
+    again: bool = False
+    """Whether the same is delivered again afterwards, to a device without faults."""
     more: More = nothing_more
 
     @property
@@ -44,10 +49,29 @@ class Case:
 
 def run(bench: Bench, group: str, case: Case) -> Row:
     """Break it, deliver, and hold what came of it to what must be."""
-    bench.switch_on(*case.device)
+    bench.switch_on(*case.device, password=case.password)
     seen = bench.begin(case.fault, case.changes).end()
     wrong = [*judge(case, seen), *case.more(bench, seen)]
-    return row(group, case.fault, seen, wrong)
+    found = row(group, case.fault, seen, wrong)
+    return _rerun(bench, seen, found) if case.again else found
+
+
+def _rerun(bench: Bench, seen: Seen, found: Row) -> Row:
+    """Deliver the same commit once more, and hold that to what must be: it is there, or it gets there."""
+    bench.switch_off()
+    bench.switch_on()
+    began = time.monotonic()
+    again = bench.deliver(seen.commit)
+    seconds = found.seconds + time.monotonic() - began
+    if again is None:
+        there = bench.running == seen.delivered.artifact_id
+        wrong = [] if there else ["nothing is planned, although the device runs something else"]
+        return replace(found, rerun="plans nothing", seconds=seconds, wrong=(*found.wrong, *wrong))
+    ended = again.end()
+    said = f"{ended.delivered.outcome.value}, {ended.delivered.grade.name}, {_flashes(ended)}"
+    good = ended.delivered.grade is Grade.IDENTIFIED and not list(truth(ended))
+    wrong = [] if good else ["the same again is to succeed"]
+    return replace(found, rerun=said, seconds=seconds, wrong=(*found.wrong, *wrong))
 
 
 def judge(case: Case, seen: Seen) -> Iterator[str]:
@@ -103,10 +127,14 @@ def _happened(seen: Seen) -> Iterator[str]:
         attempts = seen.attempts(reference)
         if len(attempts) > 1:
             yield f"{len(attempts)} attempts at {reference}, the first: {_short(attempts[0].reason)}"
-    yield f"{seen.flashes} flash{'es' if seen.flashes != 1 else ''}"
+    yield _flashes(seen)
     if seen.execution.status is not ExecutionStatus.COMPLETED:
         reasons = [e.reason for e in (seen.execution, *seen.children) if e.status is not ExecutionStatus.COMPLETED]
         yield from dict.fromkeys(_short(text) for text in (seen.delivered.evidence[-1], reasons[-1]))
+
+
+def _flashes(seen: Seen) -> str:
+    return f"{seen.flashes} flash{'es' if seen.flashes != 1 else ''}"
 
 
 def _short(text: str) -> str:

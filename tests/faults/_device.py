@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from k1nb.conductor import TaskStatus
 from k1nb.firmware import Grade, Ledger, Outcome
@@ -49,6 +49,14 @@ def untouched(why: str) -> More:
     return more
 
 
+def old_image(bench: Bench, seen: Seen) -> Iterator[str]:
+    """Yield what is wrong where the device was to keep its old image, and no rollback was to flash it."""
+    if bench.running != seen.good_before:
+        yield f"the device runs {bench.running}"
+    if seen.attempts("rollback_firmware"):
+        yield "a rollback flashed"
+
+
 def never_healthy(bench: Bench, seen: Seen) -> Iterator[str]:
     """Yield what is wrong where the device went on with its old image."""
     rows = Ledger(bench.settings.paths).history(MAC)
@@ -67,47 +75,41 @@ def unreachable(_bench: Bench, seen: Seen) -> Iterator[str]:
 _GOOD, _IDENTIFIED = (Outcome.succeeded,), (Grade.IDENTIFIED,)
 _BACK, _REBOOTED = (Outcome.rolled_back,), (Grade.REBOOTED,)
 
+_FAILED, _USB = (Outcome.failed,), (Outcome.needs_usb,)
+_NONE, _ACCEPTED = (Grade.NONE,), (Grade.ACCEPTED,)
+_ONCE, _NEVER = (1,), (0,)
+
+
+def _case(
+    fault: str,
+    outcomes: Collection[Outcome],
+    grades: Collection[Grade],
+    flashes: Collection[int],
+    *device: str,
+    more: More,
+    password: str = "",
+) -> Case:
+    return Case(fault, outcomes, grades, flashes, device=device, more=more, password=password, again=True)
+
+
 CASES = (
     *(
-        Case(f"cut at {at} % of the image, once", _GOOD, _IDENTIFIED, (1,), device=(f"cut={at}x1",), more=again)
-        for at in (1, 50, 99)
+        _case(f"cut at {at} % of the image, once", _GOOD, _IDENTIFIED, _ONCE, f"cut={at}x1", more=again)
+        for at in (0, 1, 50, 99, 100)
     ),
-    Case("answers no more from 50 % on, once", _GOOD, _IDENTIFIED, (1,), device=("stall=50x1",), more=again),
-    Case("says MD5 Check Failed, once", _GOOD, _IDENTIFIED, (1,), device=("bad-md5x1",), more=again),
-    Case("boots the image, its OK is lost", _GOOD, _IDENTIFIED, (1,), device=("lost-okx1",), more=at_last),
-    Case("every answer half a second late", _GOOD, _IDENTIFIED, (1,), device=("slow=0.5",), more=runs_it),
-    Case("boots the old image", _BACK, _REBOOTED, (1,), device=("boots-oldx1",), more=never_healthy),
-    Case("restarts again and again", _BACK, _REBOOTED, (2,), device=("boot-loopx1",), more=one_rollback),
-    Case(
-        "never returns",
-        (Outcome.needs_usb,),
-        (Grade.ACCEPTED,),
-        (1,),
-        device=("never-returns",),
-        more=unreachable,
-    ),
-    Case(
-        "HTTP answers, OTA does not",
-        (Outcome.needs_usb,),
-        (Grade.NONE,),
-        (0,),
-        device=("ota-dead",),
-        more=untouched("OTA service does not answer"),
-    ),
-    Case(
-        "OTA answers, HTTP does not",
-        (Outcome.failed,),
-        (Grade.NONE,),
-        (0,),
-        device=("http-dead",),
-        more=untouched("does not answer"),
-    ),
-    Case(
-        "refuses every request (429)",
-        (Outcome.failed,),
-        (Grade.NONE,),
-        (0,),
-        device=("refuses",),
-        more=untouched("429"),
-    ),
+    _case("answers no more from 50 % on, once", _GOOD, _IDENTIFIED, _ONCE, "stall=50x1", more=again),
+    _case("takes one byte a second, once", _GOOD, _IDENTIFIED, _ONCE, "crawl=1x1", more=again),
+    _case("says MD5 Check Failed, once", _GOOD, _IDENTIFIED, _ONCE, "bad-md5x1", more=again),
+    _case("says MD5 Check Failed, always", _BACK, (Grade.SENT, Grade.NONE), _NEVER, "bad-md5", more=old_image),
+    _case("asks for a password that nobody gave", _BACK, _NONE, _NEVER, more=old_image, password="not-told-to-us"),
+    _case("boots the image, its OK is lost", _GOOD, _IDENTIFIED, _ONCE, "lost-okx1", more=at_last),
+    _case("every answer half a second late", _GOOD, _IDENTIFIED, _ONCE, "slow=0.5", more=runs_it),
+    _case("boots the old image", _BACK, _REBOOTED, _ONCE, "boots-oldx1", more=never_healthy),
+    _case("restarts again and again", _BACK, _REBOOTED, (2,), "boot-loopx1", more=one_rollback),
+    _case("never returns", _USB, _ACCEPTED, _ONCE, "never-returns", more=unreachable),
+    _case("returns under another address", _USB, _ACCEPTED, _ONCE, "moves", more=unreachable),
+    _case("another device answers under its name afterwards", _FAILED, _ACCEPTED, _ONCE, "swapped", more=unreachable),
+    _case("HTTP answers, OTA does not", _USB, _NONE, _NEVER, "ota-dead", more=untouched("OTA service does not answer")),
+    _case("OTA answers, HTTP does not", _FAILED, _NONE, _NEVER, "http-dead", more=untouched("does not answer")),
+    _case("refuses every request (429)", _FAILED, _NONE, _NEVER, "refuses", more=untouched("429")),
 )

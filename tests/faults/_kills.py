@@ -1,4 +1,4 @@
-"""kill -9 of everything that takes part in a delivery, at five moments each."""
+"""kill -9 of everything that takes part in a delivery, at each step."""
 
 from __future__ import annotations
 
@@ -45,8 +45,11 @@ def _is(tasks: Tasks, reference: str, status: TaskStatus) -> bool:
 MOMENTS: Mapping[str, Reached] = {
     "while it compiles": running("platformio_compile"),
     "right after the image is stored": done("store_artifact"),
+    "after the pre-flight": done("preflight_device"),
+    "after the look is kept": done("snapshot_device"),
     "during the transfer": running("deploy_firmware_ota"),
     "in the health window": running("device_health_check"),
+    "after the look is put back": done("restore_device"),
     "after the outcome is recorded": done("record_deployment"),
 }
 

@@ -14,7 +14,7 @@ from k1nb import __version__
 from k1nb.paths import write_text
 from k1nb.stack._jar import SERVER
 
-_HEAD = ("fault", "what happened", "grade", "outcome", "verdict", "exit code", "lost", "seconds")
+_HEAD = ("fault", "what happened", "grade", "outcome", "verdict", "exit code", "lost", "the same again", "seconds")
 _PARTS = ("A matrix that goes on where an earlier part ended mixes the states of k1nb that it was run on.", "")
 
 
@@ -30,6 +30,8 @@ class Row:
     verdict: str = "–"
     exit_code: str = "–"
     lost: str = "nothing"
+    rerun: str = "–"
+    """What the same delivery does afterwards, with the fault gone."""
     seconds: float = 0.0
     wrong: Sequence[str] = field(default=())
     """Where this is not what must be, one text each."""
@@ -46,6 +48,7 @@ class Row:
             self.verdict,
             self.exit_code,
             self.lost,
+            self.rerun,
             f"{self.seconds:.0f}",
         )
 
@@ -105,6 +108,7 @@ def page(rows: Sequence[Row], *, scale: float, missing: Sequence[str] = ()) -> s
         "- **verdict, exit code**: of the notebook's run, as `k1nb run` ended.",
         "- **lost**: what should be there afterwards and is not: the execution's end, the run's record, every stored",
         "  image and the ledger in one piece, the image that the outcome says the device runs.",
+        "- **the same again**: what the same delivery does once the fault is gone; – where it was not asked for again.",
         "- *flashes* counts images that the device has accepted completely.",
         "",
         _line(_HEAD),

@@ -45,6 +45,7 @@ class Board:
 
     def boot(self) -> None:
         """Start: everything in RAM is as after power-on."""
+        self.device = self.live.seen_as(self.device)
         self.firmware = self.flash.boot()
         self.params: dict[str, Any] = {name: stored(allowed, allowed.default) for name, allowed in PARAMETERS.items()}
         self.audio: dict[str, Any] = {

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from k1nb.device._inventory import Device
 from k1nb.errors import UsageError
 
+ELSEWHERE = "127.0.0.2"
+STRANGER = "02:4B:31:FF:FF:FE"
 _WORD = re.compile(r"([^=]*?)(?:=(.*?))?(?:x([0-9]{1,6}))?", re.DOTALL)
 _NUMBER = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _GRAMMAR = "NAME[=VALUE][xCOUNT]"
@@ -35,13 +38,16 @@ _COUNTED, _PLAIN = Kind(counted=True), Kind()
 
 KNOWN: Mapping[str, Kind] = MappingProxyType(
     {
-        "cut": Kind("PERCENT", 1, 99, counted=True),
+        "cut": Kind("PERCENT", 0, 100, counted=True),
         "stall": Kind("PERCENT", 1, 99, 50, counted=True),
+        "crawl": Kind("BYTES", 1, 1_000_000, 1, counted=True),
         "bad-md5": _COUNTED,
         "lost-ok": _COUNTED,
         "boots-old": _COUNTED,
         "boot-loop": Kind("SECONDS", 0.05, 3600, 3, counted=True),
         "never-returns": _PLAIN,
+        "moves": _PLAIN,
+        "swapped": _PLAIN,
         "slow": Kind("SECONDS", 0.01, 3600),
         "refuses": _PLAIN,
         "ota-dead": _PLAIN,
@@ -70,6 +76,8 @@ class Faults:
     """The connection is reset at this percentage of the image; the device goes on with its old one."""
     stall: Fault | None = None
     """From this percentage of the image on nothing is answered, until the sender leaves."""
+    crawl: Fault | None = None
+    """The image is read at so many bytes a second, each piece answered."""
     bad_md5: Fault | None = None
     """The transfer ends with the line MD5 Check Failed; nothing is activated."""
     lost_ok: Fault | None = None
@@ -80,6 +88,10 @@ class Faults:
     """The image is booted, and restarts every so many seconds until another one is accepted."""
     never_returns: Fault | None = None
     """The image is accepted; then the device stays off for as long as the process lives."""
+    moves: Fault | None = None
+    """The image is accepted; from its restart on the device is at the address ELSEWHERE, with the same ports."""
+    swapped: Fault | None = None
+    """The image is accepted; from its restart on another device, with a MAC of its own, answers at the address."""
     slow: Fault | None = None
     """Every HTTP answer comes so many seconds later."""
     refuses: Fault | None = None
@@ -112,8 +124,11 @@ class LiveFaults:
         self.faults = faults
         self.off = False
         """Whether the device does not come back from its restart."""
+        self._crawls = False
         self.loop: float | None = None
         """Seconds after which the running image restarts, if it does."""
+        self._address: str | None = None
+        self._mac: str | None = None
         self._left = {name: fault.times for name in KNOWN if (fault := faults.get(name)) is not None}
 
     def strikes(self, name: str) -> bool:
@@ -138,6 +153,26 @@ class LiveFaults:
         looping = self.faults.boot_loop
         self.loop = looping.value if looping is not None and self.strikes("boot-loop") else None
         self.off = self.strikes("never-returns")
+        if self.strikes("moves"):
+            self._address = ELSEWHERE
+        if self.strikes("swapped"):
+            self._mac = STRANGER
+
+    def seen_as(self, device: Device) -> Device:
+        """Return who answers after the next start: the device, unless it has moved or another one is in its place."""
+        return replace(device, address=self._address or device.address, mac=self._mac or device.mac)
+
+    def crawling(self, device_reads: int) -> tuple[int, float]:
+        """Return how many bytes are read at once, at most so many, and the seconds that takes."""
+        fault = self.faults.crawl
+        if fault is None or not self._crawls:
+            return device_reads, 0.0
+        piece = max(1, min(device_reads, int(fault.value)))
+        return piece, piece / fault.value
+
+    def invited(self) -> None:
+        """Decide how fast the transfer is that begins."""
+        self._crawls = self.strikes("crawl")
 
 
 def parse_faults(words: Iterable[str]) -> Faults:

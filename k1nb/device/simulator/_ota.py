@@ -152,12 +152,19 @@ class OtaService(asyncio.DatagramProtocol):
 
         The last count is returned, for it goes out with the result.
         """
+        live = self._board.live
+        live.invited()
+        if fault := live.interrupts(0, invitation.size):
+            await _interrupt(fault, reader, writer)
+            return None, ""
         image = bytearray()
         count, repeats = "", 0
         while len(image) < invitation.size:
+            piece, pause = live.crawling(min(_READ, invitation.size - len(image)))
+            await asyncio.sleep(pause)
             try:
                 async with asyncio.timeout(self._timings.simulator_patience):
-                    data = await reader.read(min(_READ, invitation.size - len(image)))
+                    data = await reader.read(piece)
             except TimeoutError:
                 if not count or repeats == _REPEATS:
                     return None, ""
@@ -170,7 +177,7 @@ class OtaService(asyncio.DatagramProtocol):
             if invitation.command == FIRMWARE and image[0] != _MAGIC:
                 return bytes(image), ""
             count, repeats = str(len(data)), 0
-            if fault := self._board.live.interrupts(len(image), invitation.size):
+            if fault := live.interrupts(len(image), invitation.size):
                 await _interrupt(fault, reader, writer)
                 return None, ""
             if len(image) < invitation.size:

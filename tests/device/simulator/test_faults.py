@@ -32,7 +32,7 @@ from k1nb.device import (
     send_image,
     simulate,
 )
-from k1nb.device.simulator._faults import KNOWN, LiveFaults, faults_of
+from k1nb.device.simulator._faults import ELSEWHERE, KNOWN, STRANGER, LiveFaults, faults_of
 from k1nb.errors import DeviceRefused, DeviceUnreachable, OtaError, UsageError
 from k1nb.paths import Paths
 from k1nb.timings import Timings
@@ -116,6 +116,55 @@ def test_a_cut_transfer_leaves_the_old_firmware_and_the_next_one_gets_through(fa
     """cut=50x1 ends the first transfer about half-way; the device runs on, and takes the second."""
     with faulty("cut=50x1") as simulation:
         hit_once_then_well(simulation, "transfer", r"after (3[5-7]\d{3}) of \d+ bytes")
+
+
+@pytest.mark.parametrize(
+    ("at", "stage", "text"), [("0", "transfer", "after (1024|0)"), ("100", "result", r"after \d+")]
+)
+def test_a_transfer_is_cut_at_either_end(faulty: Callable[..., Any], at: str, stage: str, text: str) -> None:
+    """Cut before the first byte, or after the last one and before the OK, the image is not taken."""
+    with faulty(f"cut={at}x1") as simulation:
+        error = failed(simulation, NEW, SHORT)
+        assert error.stage == stage
+        assert re.search(text, error.message)
+        assert (flashes(simulation), simulation.state()["running"]) == (0, "factory")
+        send(simulation, NEW)
+
+
+def test_a_crawling_transfer_ends_at_the_deadline(faulty: Callable[..., Any]) -> None:
+    """At one byte a second each answer comes in time, so that only the deadline ends it; the old firmware stays."""
+    with faulty("crawlx1") as simulation:
+        error = failed(simulation, NEW, replace(QUICK, ota_deadline=1.5))
+        assert "took longer than 1.5 s" in error.message
+        assert flashes(simulation) == 0
+        send(simulation, NEW)
+
+
+def test_what_moves_is_elsewhere_after_its_restart(faulty: Callable[..., Any]) -> None:
+    """moves: nobody answers at the old address; at the other one the device runs the image."""
+    with faulty("moves") as simulation:
+        assert send(simulation, NEW).accepted_at
+        moved = replace(simulation.device, address=ELSEWHERE)
+        deadline = time.monotonic() + 20
+        while not _answers(moved):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert not _answers(simulation.device)
+
+
+def test_what_is_swapped_answers_under_another_mac(faulty: Callable[..., Any]) -> None:
+    """swapped: the device at the address is another one, and says so."""
+    with faulty("swapped") as simulation:
+        assert send(simulation, NEW).accepted_at
+        simulation.wait_until_up(boots=2)
+        assert ask(simulation, "info").mac == STRANGER
+
+
+def _answers(device: Device) -> bool:
+    try:
+        return httpx.get(f"{device.base_url}/api/health", trust_env=False, timeout=1).status_code == 200
+    except httpx.HTTPError:
+        return False
 
 
 def test_a_cut_is_a_reset(faulty: Callable[..., Any]) -> None:
@@ -352,7 +401,7 @@ def test_words_become_faults(words: list[str], faults: Faults) -> None:
     "word",
     [
         *("", "x1", "=", "nonsense", "Cut=50", "cut =50", " cut=50", "lost_ok"),
-        *("cut", "cutx1", "cut=", "cut=x1", "cut=0", "cut=100", "cut=-1", "cut=abc", "cut=nan", "cut=1e1", "cut=5٣"),
+        *("cut", "cutx1", "cut=", "cut=x1", "cut=101", "cut=-1", "cut=abc", "cut=nan", "cut=1e1", "cut=5٣"),
         *("cut=50x", "cut=50x0", "cut=50x1x1", "cut=50X1", "cut=50x-1", "cut=50 x1", "cut=50\n", "cut=50x9999999"),
         *("slow", "slow=0", "slow=2x1", "slow=99999", "refuses=1", "refusesx1", "never-returnsx1", "ota-dead="),
         *("boot-loop=0", "lost-ok=1", "stall=99.5"),
