@@ -51,8 +51,16 @@ def _records() -> Iterable[str]:
     return run_ids(load().paths)
 
 
+def _reports() -> Iterable[str]:
+    from k1nb.config import load
+    from k1nb.patterns import report_ids
+
+    return report_ids(load().paths)
+
+
 services = _quietly(_services)
 logs = _quietly(_logs)
 notebooks = _quietly(_notebooks)
 devices = _quietly(_devices)
 records = _quietly(_records)
+reports = _quietly(_reports)

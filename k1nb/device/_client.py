@@ -204,9 +204,7 @@ class DeviceClient:
         )
         async with (
             asyncio.timeout(self._timings.device_request),
-            self._http.stream(
-                route.method, route.path, content=content, headers=headers, params=query
-            ) as response,
+            self._http.stream(route.method, route.path, content=content, headers=headers, params=query) as response,
         ):
             data = bytearray()
             async for part in response.aiter_raw():
