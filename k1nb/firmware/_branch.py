@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from k1nb.errors import CommitError
 from k1nb.firmware._git import attempt, git
@@ -14,6 +15,7 @@ from k1nb.firmware._repository import Commit, Repository, resolve_commit
 _AUTHOR = "k1nb <patterns@k1nb.invalid>"
 _TRAILER = "Generated-From"
 _TRIES = 3
+_PART = re.compile(r"[\w.+-]+", re.ASCII)
 
 
 def branch_head(repository: Repository, branch: str) -> str | None:
@@ -51,6 +53,7 @@ def commit_on_branch(
     the tree is that of `base` and these files alone. The same files on the same base are the same commit. Raises
     CommitError where the branch is checked out somewhere, or git refuses.
     """
+    _require_paths(files)
     _require_free(repository, branch)
     digest = _digest(base, files)
     tree = git(repository.path, "rev-parse", "--verify", f"{base}^{{tree}}", isolated=repository.isolated)
@@ -105,6 +108,14 @@ def _stream(branch: str, parents: list[str], tree: str, files: Mapping[str, str]
 
 def _data(text: str) -> str:
     return f"data {len(text.encode())}\n{text}"
+
+
+def _require_paths(paths: Iterable[str]) -> None:
+    """Raise CommitError for a path that leads out of the tree, or needs quoting: git's import checks neither."""
+    for path in paths:
+        parts = path.split("/")
+        if not all(_PART.fullmatch(part) for part in parts) or {".", "..", ".git"} & {part.lower() for part in parts}:
+            raise CommitError(f"{path!r} is no path for a generated file", hint="plain names with slashes are wanted")
 
 
 def _require_free(repository: Repository, branch: str) -> None:

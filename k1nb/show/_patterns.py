@@ -47,7 +47,7 @@ def pattern_report(report: Report) -> Chart:
 
 def _draw_metrics(axes: Axes, report: Report) -> None:
     """Draw each figure as a bar; a line stands at its limit, a dot at its baseline."""
-    from k1nb.show._figure import COLOURS, FAINT, INK, bands, row_labels
+    from k1nb.show._figure import COLOURS, INK, bands, row_labels
 
     axes.set_axis_off()
     bands(axes, len(_ROWS))
@@ -69,7 +69,8 @@ def _draw_metrics(axes: Axes, report: Report) -> None:
             words.append(f"baseline {before:.1f}")
         axes.annotate(
             ", ".join(words), (1, row), xycoords=("axes fraction", "data"), xytext=(8, 0), textcoords="offset points",
-            va="center", fontsize=8.5, color=INK if kept else FAINT,
+            va="center", fontsize=8.5, color=INK if kept else COLOURS["FAILED"],
+            fontweight="normal" if kept else "bold",
         )  # fmt: skip
 
 

@@ -44,8 +44,7 @@ async def analyse(paths: Paths, timings: Timings, command: str, file: Path, opti
         finished = await run_child(
             [sys.executable, "-P", str(_analysis.__file__), command, str(file), option, str(out)],
             cwd=Path(folder),
-            # librosa compiles its loops at the first use, which takes half a minute, and keeps them there.
-            env=bare_environment(NUMBA_CACHE_DIR=str(paths.cache / "numba"), LC_ALL="C.UTF-8"),
+            env=bare_environment(LC_ALL="C.UTF-8"),
             log=log,
             stop_within=timings.child_stop,
         )

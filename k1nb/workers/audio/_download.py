@@ -72,13 +72,13 @@ def _target(url: str) -> httpx.URL:
         target = httpx.URL(url)
     except (httpx.InvalidURL, TypeError) as error:
         raise TerminalFailure(f"{url!r} is no address: {error}", hint="give an http or https address") from None
-    if target.scheme not in _DEFAULT_PORTS or not target.host:
-        raise TerminalFailure(f"{url!r} is not fetched: only http and https are", hint="give an http or https address")
     if target.userinfo:
         raise TerminalFailure(
             "an address with a user or password in it is not fetched",
             hint="put the file where it can be had without: parameters of an execution are no place for secrets",
         )
+    if target.scheme not in _DEFAULT_PORTS or not target.host:
+        raise TerminalFailure(f"{url!r} is not fetched: only http and https are", hint="give an http or https address")
     return target
 
 
@@ -119,6 +119,8 @@ def _plain(address: Address) -> Address:
 
 def _never(address: Address) -> bool:
     """Tell what not even a named host is reached at: cloud metadata and other link-local services, and no hosts."""
+    if address.is_loopback:  # IPv6 counts its own as reserved
+        return False
     return address.is_link_local or address.is_multicast or address.is_unspecified or address.is_reserved
 
 
