@@ -12,7 +12,7 @@ from k1nb.errors import CommitError
 from k1nb.firmware._git import attempt, git
 from k1nb.firmware._repository import Commit, Repository, resolve_commit
 
-_AUTHOR = "k1nb <patterns@k1nb.invalid>"
+_AUTHOR = "K1 workbook <patterns@k1nb.invalid>"
 _TRAILER = "Generated-From"
 _TRIES = 3
 _PART = re.compile(r"[\w.+-]+", re.ASCII)
