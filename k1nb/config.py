@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -91,6 +92,11 @@ class Settings(BaseSettings):
     exporter_port: int = Field(9108, ge=1, le=65535)
     """Port on which the exporter serves the metrics of devices and Conductor, on the loopback."""
     github_webhook_secret: SecretStr | None = Field(None, validation_alias=_guide("github_webhook_secret"))
+    audio_hosts: str = "*"
+    """Hosts that audio files are fetched from, names with blanks between; `*` is every one with a public address, and
+    one that is named may have a private one."""
+    audio_max_mb: int = Field(50, ge=1, le=1024)
+    """Size of the largest audio file that is fetched, in MiB."""
     owner_email: str = Field("dev@k1.reinvented", min_length=1)
     """Written into executions that people start."""
     ota_mode: OtaMode = "lock-step"
@@ -126,6 +132,14 @@ class Settings(BaseSettings):
     @classmethod
     def _lower(cls, value: Any) -> Any:
         return value.lower() if isinstance(value, str) else value
+
+    @field_validator("audio_hosts")
+    @classmethod
+    def _hosts(cls, value: str) -> str:
+        for name in value.split():
+            if name != "*" and not re.fullmatch(r"[A-Za-z0-9._:-]+", name):
+                raise ValueError(f"{name!r} is no host: names or addresses with blanks between are wanted, or *")
+        return value
 
     @field_validator("conductor_server_url")
     @classmethod

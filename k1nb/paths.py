@@ -47,6 +47,16 @@ class Paths:
         return self.home / "builds"
 
     @property
+    def reports(self) -> Path:
+        """Reports of pattern tests, and their baselines."""
+        return self.artifacts / "reports"
+
+    @property
+    def audio(self) -> Path:
+        """Downloaded audio files, and what was read out of them."""
+        return self.artifacts / "audio"
+
+    @property
     def devices(self) -> Path:
         """Inventory, per-device locks and snapshots."""
         return self.home / "devices"

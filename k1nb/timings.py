@@ -56,6 +56,8 @@ class Timings:
     """Between two looks at a service that starts or stops."""
     download: float = 300.0
     """Longest silence of a download."""
+    audio_download: float = 45.0
+    """Whole time of one download of an audio file; below the 60 s of its task."""
     database_lock: float = 10.0
     """How long a writer waits for another process that writes to the same SQLite file."""
     forgotten_after: float = 60.0

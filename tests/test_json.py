@@ -15,11 +15,13 @@ import typer
 
 from k1nb.cli._app import app
 from k1nb.config import Settings
+from k1nb.patterns import write_report
 from tests.cli.test_app import k1nb
 from tests.cli.test_rollback import bench, home
 from tests.conductor.builders import a_use, a_workflow, defined, unique
 from tests.conductor.hand import forget
 from tests.conftest import BENCH, FreePort
+from tests.patterns.samples import report
 
 PAGE = (Path(__file__).parent.parent / "docs" / "json.md").read_text(encoding="utf-8")
 PLAIN: dict[str, tuple[type, ...]] = {
@@ -211,6 +213,14 @@ def test_findings_are_as_the_page_says(settings: Settings, tmp_path: Path) -> No
     (tmp_path / "workflows").mkdir()
     (tmp_path / "tasks" / "x.json").write_text('{"name": "x", "timeoutSeconds": 1, "responseTimeoutSeconds": 9}')
     assert held(settings, "definitions lint", str(tmp_path), codes=(1,))
+
+
+def test_pattern_reports_are_as_the_page_says(settings: Settings) -> None:
+    """Reports, one of them, and its promotion are printed in their shapes."""
+    one = write_report(settings.paths, report(1, baseline=True)).stem
+    assert held(settings, "patterns list")
+    assert held(settings, "patterns show", one)["id"] == one
+    assert held(settings, "patterns promote", one, "v1")["baseline"]["report"] == one
 
 
 def test_a_rollback_and_its_artifacts_are_as_the_page_says(tmp_path: Path, free_port: FreePort) -> None:

@@ -58,9 +58,19 @@ def _artifacts() -> Iterable[str]:
     return [artifact.id for artifact in ArtifactStore(load().paths).list()]
 
 
+def _reports() -> Iterable[str]:
+    from k1nb.config import load
+    from k1nb.patterns import report_ids
+
+    return report_ids(load().paths)
+
+
 services = _quietly(_services)
 logs = _quietly(_logs)
 notebooks = _quietly(_notebooks)
 devices = _quietly(_devices)
 records = _quietly(_records)
 artifacts = _quietly(_artifacts)
+
+
+reports = _quietly(_reports)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         Health,
         Info,
         LatencyProbe,
+        LedFrame,
         Pattern,
         Patterns,
         Performance,
@@ -47,6 +48,7 @@ __all__ = [
     "Info",
     "Inventory",
     "LatencyProbe",
+    "LedFrame",
     "OtaPassword",
     "PasswordForm",
     "Pattern",
@@ -78,7 +80,7 @@ __all__ = [
 _HOMES = {
     **dict.fromkeys(
         (
-            *("AudioSnapshot", "CurrentPattern", "Frame", "FrameMetrics", "Health", "Info", "LatencyProbe"),
+            *("AudioSnapshot", "CurrentPattern", "Frame", "FrameMetrics", "Health", "Info", "LatencyProbe", "LedFrame"),
             *("Pattern", "Patterns", "Performance", "Rmt", "Selected", "Wifi"),
         ),
         "_answers",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import AliasPath, BaseModel, ConfigDict, Field, field_validator
 
 from k1nb.firmware import is_stamp
@@ -140,6 +142,15 @@ class CurrentPattern(_Answer):
     id: str
     name: str
     audio_reactive: bool = Field(validation_alias="is_audio_reactive")
+
+
+class LedFrame(_Answer):
+    """GET /api/leds/frame with fmt=hex."""
+
+    count: int
+    """Lights of the strip; `data` may have fewer."""
+    data: tuple[Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{6}$")], ...]
+    """`RRGGBB`, one for each light."""
 
 
 class Selected(_Answer):

@@ -21,6 +21,7 @@ from k1nb.device._answers import (
     Health,
     Info,
     LatencyProbe,
+    LedFrame,
     Patterns,
     Performance,
     Rmt,
@@ -107,6 +108,11 @@ class DeviceClient:
         """Return the pattern that is shown."""
         return self._typed(CurrentPattern, facts.CURRENT_PATTERN, await self._ask(facts.CURRENT_PATTERN))
 
+    async def led_frame(self, lights: int = facts.LED_COUNT) -> LedFrame:
+        """Return the colours of the first lights, as they are shown now."""
+        query = {"n": str(lights), "fmt": "hex"}
+        return self._typed(LedFrame, facts.LED_FRAME, await self._ask(facts.LED_FRAME, query=query))
+
     async def select(self, pattern_id: str, *, transition: bool = False) -> Selected:
         """Show a pattern, by id; DeviceRefused with status 404 where the firmware has none of that id."""
         if not isinstance(pattern_id, str) or not pattern_id:
@@ -157,12 +163,14 @@ class DeviceClient:
                 )
         return await self._ask(facts.SET_TRANSITIONS, dict(values))
 
-    async def _ask(self, route: Route, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    async def _ask(
+        self, route: Route, body: Mapping[str, Any] | None = None, *, query: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         """Call a route until it is answered or three tries are over, and return the answer's JSON object."""
         pause = self._timings.device_retry
         for left in reversed(range(TRIES)):
             try:
-                response = await self._in_turn(route, body)
+                response = await self._in_turn(route, body, query)
             except (httpx.TransportError, TimeoutError) as error:
                 if not left:
                     raise self._unreachable(route, error) from error
@@ -173,11 +181,13 @@ class DeviceClient:
                 return self._object(route, response)
         raise AssertionError("unreachable: the last try returns or raises")
 
-    async def _in_turn(self, route: Route, body: Mapping[str, Any] | None) -> httpx.Response:
+    async def _in_turn(
+        self, route: Route, body: Mapping[str, Any] | None, query: Mapping[str, str] | None
+    ) -> httpx.Response:
         """Call a route once, in its turn, and say when the next call may come."""
         async with self._limiter.turn(route) as turn:
             try:
-                response = await self._once(route, body)
+                response = await self._once(route, body, query)
             except (httpx.ConnectError, httpx.ConnectTimeout):
                 turn.free_in(0.0)  # what never reached the device opened no window
                 raise
@@ -185,14 +195,16 @@ class DeviceClient:
                 turn.free_in(_seconds_left(response, route))
             return response
 
-    async def _once(self, route: Route, body: Mapping[str, Any] | None) -> httpx.Response:
+    async def _once(
+        self, route: Route, body: Mapping[str, Any] | None, query: Mapping[str, str] | None
+    ) -> httpx.Response:
         content = None if body is None else json.dumps(body, separators=(",", ":")).encode()
         headers = {"Connection": "close", "Accept-Encoding": "identity"} | (
             {} if content is None else {"Content-Type": "application/json"}
         )
         async with (
             asyncio.timeout(self._timings.device_request),
-            self._http.stream(route.method, route.path, content=content, headers=headers) as response,
+            self._http.stream(route.method, route.path, content=content, headers=headers, params=query) as response,
         ):
             data = bytearray()
             async for part in response.aiter_raw():

@@ -19,6 +19,8 @@ MAX_BODY = 65_536
 """Bytes of the largest request body that the device takes."""
 JSON_MEMORY = 1_024
 """Bytes of the document that a request body is parsed into: about 20 to 25 fields."""
+LED_COUNT = 160
+"""Lights of one strip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ RMT = Route("GET", "/api/rmt", 200)
 AUDIO_SNAPSHOT = Route("GET", "/api/audio/snapshot", 300)
 PATTERNS = Route("GET", "/api/patterns", 1000)
 CURRENT_PATTERN = Route("GET", "/api/pattern/current", 200)
+LED_FRAME = Route("GET", "/api/leds/frame", 200)
 SELECT = Route("POST", "/api/select", 200)
 GET_PARAMS = Route("GET", "/api/params", 150)
 SET_PARAMS = Route("POST", "/api/params", 300)

@@ -1,6 +1,7 @@
 """Firmware: images, builds, stored artifacts, and the ledger of what went onto which device."""
 
 from k1nb.firmware._artifacts import Artifact, ArtifactStore
+from k1nb.firmware._branch import branch_head, commit_on_branch, files_with, read_file
 from k1nb.firmware._build import Build, build_commit, build_folder, clean_build_folder, remove_build_folder
 from k1nb.firmware._build_log import Usage, count_warnings, read_usage
 from k1nb.firmware._checks import checks
@@ -14,8 +15,10 @@ from k1nb.firmware._image import (
     ImageFacts,
     SampleFacts,
     SampleHealth,
+    SampleLight,
     SamplePattern,
     Segment,
+    Style,
     is_stamp,
     read_image,
     stamp_of,
@@ -46,20 +49,26 @@ __all__ = [
     "Repository",
     "SampleFacts",
     "SampleHealth",
+    "SampleLight",
     "SamplePattern",
     "Segment",
+    "Style",
     "Usage",
+    "branch_head",
     "build_commit",
     "build_folder",
     "building",
     "checks",
     "clean_build_folder",
     "commit_change",
+    "commit_on_branch",
     "count_warnings",
     "end_left_over_builds",
     "ensure_sample_repository",
+    "files_with",
     "gate",
     "is_stamp",
+    "read_file",
     "read_image",
     "read_usage",
     "remove_build_folder",

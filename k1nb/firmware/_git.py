@@ -12,7 +12,7 @@ _SETTINGS = {
     "core.hooksPath": "/dev/null",
     "gc.auto": "0",
     "advice.detachedHead": "false",
-    # only the sample repository is ever committed to
+    # only the sample repository is ever committed to in its checkout
     "user.name": "k1nb demo",
     "user.email": "demo@k1nb.invalid",
 }
@@ -33,13 +33,13 @@ def environment(*, isolated: bool = False) -> dict[str, str]:
     return kept | changes
 
 
-def attempt(folder: Path, *arguments: str, isolated: bool = False) -> subprocess.CompletedProcess[str]:
+def attempt(folder: Path, *arguments: str, isolated: bool = False, stdin: str = "") -> subprocess.CompletedProcess[str]:
     """Run git to its end, whatever its exit code; raises PrerequisiteError where there is no git."""
     try:
         return subprocess.run(
             command(folder, *arguments),
             env=environment(isolated=isolated),
-            stdin=subprocess.DEVNULL,
+            input=stdin,
             capture_output=True,
             encoding="utf-8",
             errors="replace",

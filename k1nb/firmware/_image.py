@@ -10,6 +10,7 @@ import hashlib
 import re
 import struct
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, FiniteFloat, NonNegativeInt, ValidationError
@@ -56,6 +57,25 @@ class AppDescriptor:
     elf_sha256: str
 
 
+class Style(StrEnum):
+    """What a pattern of the sample firmware draws."""
+
+    WAVE = "wave"
+    BREATHE = "breathe"
+    CHASE = "chase"
+    SOLID = "solid"
+
+
+@dataclass(frozen=True, slots=True)
+class SampleLight:
+    """What a pattern shows: `speed` in steps per frame, `hue` and `level` of 1023; a cycle has 1024 steps."""
+
+    style: Style = Style.WAVE
+    speed: Annotated[FiniteFloat, Field(ge=0)] = 3.0
+    hue: NonNegativeInt = 0
+    level: Annotated[NonNegativeInt, Field(le=1023)] = 1023
+
+
 @dataclass(frozen=True, slots=True)
 class SamplePattern:
     """One pattern of the sample firmware, as the device's pattern list shows it."""
@@ -64,6 +84,7 @@ class SamplePattern:
     name: str
     description: str
     audio_reactive: bool
+    light: SampleLight = SampleLight()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from k1nb.show._definitions import (
     print_rules,
     report_table,
 )
+from k1nb.show._patterns import pattern_report, print_pattern_report, print_pattern_reports
 from k1nb.show._tables import Table, checks_table, plan_table, services_table
 from k1nb.show._terminal import (
     print_artifact,
@@ -32,6 +33,7 @@ __all__ = [
     "day",
     "differences_table",
     "findings_table",
+    "pattern_report",
     "plan_table",
     "print_artifact",
     "print_artifacts",
@@ -41,6 +43,8 @@ __all__ = [
     "print_differences",
     "print_execution",
     "print_executions",
+    "print_pattern_report",
+    "print_pattern_reports",
     "print_plan",
     "print_readings",
     "print_record",

@@ -44,6 +44,10 @@ class Chart(Figure):
 
     def _repr_svg_(self) -> str:
         """Return the figure as SVG, as Jupyter asks for it."""
+        return self.svg()
+
+    def svg(self) -> str:
+        """Return the figure as SVG."""
         buffer = io.StringIO()
         with rc_context(_STYLE):
             self.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})

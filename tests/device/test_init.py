@@ -15,7 +15,7 @@ def test_the_public_names_are_these() -> None:
         *("Device", "Inventory", "clash", "default_device"),
         *("DeviceClient", "Health", "Wifi", "Info", "Performance", "Pattern", "Patterns"),
         *("CurrentPattern", "Selected", "Readings", "readings", "Uptime", "restarted"),
-        *("AudioSnapshot", "Frame", "FrameMetrics", "LatencyProbe", "Rmt"),
+        *("AudioSnapshot", "Frame", "FrameMetrics", "LatencyProbe", "LedFrame", "Rmt"),
         *("Snapshot", "take_snapshot", "restore_snapshot"),
         *("FlashLock", "flash_lock", "is_held", "Transfer", "send_image", "ota_answers", "prove_simulator"),
         *("OtaPassword", "PasswordForm"),

@@ -29,9 +29,9 @@ def settings_for(url: str, home: Path, **changes: Any) -> Settings:
     return Settings(home=home, cache=home / "cache", conductor_server_url=url, **changes)
 
 
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], patience: float = PATIENCE) -> None:
     """Wait until the condition holds."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(patience):
         while not await condition():  # noqa: ASYNC110 - the condition is on the server, which sends no events
             await asyncio.sleep(0.05)
 
@@ -108,13 +108,13 @@ class Scratch:
         found: list[dict[str, Any]] = (await self.execution(execution_id))["tasks"]
         return found
 
-    async def ended(self, execution_id: str) -> dict[str, Any]:
+    async def ended(self, execution_id: str, *, patience: float = PATIENCE) -> dict[str, Any]:
         """Wait until an execution has ended and return it."""
 
         async def over() -> bool:
             return (await self.execution(execution_id))["status"] not in ("RUNNING", "PAUSED")
 
-        await until(over)
+        await until(over, patience)
         return await self.execution(execution_id)
 
     async def decide(self, execution_id: str) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import starmap
 
-from k1nb.firmware import SampleHealth, SamplePattern, read_image
+from k1nb.firmware import SampleHealth, SampleLight, SamplePattern, read_image
 
 FACTORY_PATTERNS = (
     *("departure", "lava", "twilight", "prism*", "spectrum*", "octave*", "bloom*", "bloom_mirror*", "bloom_sb*"),
@@ -44,15 +45,16 @@ class Firmware:
         return next((index for index, pattern in enumerate(self.patterns) if pattern.audio_reactive), 0)
 
 
-def _factory_pattern(word: str) -> SamplePattern:
+def _factory_pattern(number: int, word: str) -> SamplePattern:
     name = word.rstrip("*").replace("_", " ").title()
     kind = "Reacts to sound" if word.endswith("*") else "Plays by itself"
-    return SamplePattern(id=word.rstrip("*"), name=name, description=kind, audio_reactive=word.endswith("*"))
+    light = SampleLight(speed=1.0 + number % 7, hue=number * 89 % 1024)
+    return SamplePattern(word.rstrip("*"), name, kind, word.endswith("*"), light)
 
 
 def factory() -> Firmware:
     """Return the firmware of a device that was never flashed by OTA: healthy, without a stamp."""
-    return Firmware(None, tuple(map(_factory_pattern, FACTORY_PATTERNS)), FACTORY_HEALTH)
+    return Firmware(None, tuple(starmap(_factory_pattern, enumerate(FACTORY_PATTERNS))), FACTORY_HEALTH)
 
 
 def firmware_in(image: bytes) -> Firmware:

@@ -12,6 +12,7 @@ from k1nb.device import _facts as facts
 from k1nb.device._facts import Route
 from k1nb.device._proof import PROOF_PATH, proof_of
 from k1nb.device.simulator._board import Board, as_float, stored
+from k1nb.device.simulator._lights import shown
 
 Json = dict[str, Any]
 
@@ -214,6 +215,18 @@ def _current_pattern(board: Board, _query: Mapping[str, str], _body: Json) -> An
     )
 
 
+def _led_frame(board: Board, query: Mapping[str, str], _body: Json) -> Answer:
+    count = query.get("n", str(facts.LED_COUNT))
+    if not re.fullmatch(r"[0-9]{1,3}", count) or not 1 <= int(count) <= facts.LED_COUNT:
+        return refusal(board, 400, "invalid_param", f"n must be 1 to {facts.LED_COUNT}")
+    form = query.get("fmt", "hex")
+    if form not in ("hex", "rgb"):
+        return refusal(board, 400, "invalid_param", "fmt must be hex or rgb")
+    lights = shown(board, int(count))
+    data = [list(light) if form == "rgb" else "".join(f"{part:02X}" for part in light) for light in lights]
+    return Answer({"count": facts.LED_COUNT, "limit": int(count), "format": form, "data": data})
+
+
 def _select(board: Board, _query: Mapping[str, str], body: Json) -> Answer:
     patterns = board.firmware.patterns
     if "index" in body:
@@ -316,6 +329,7 @@ ROUTES: Mapping[Route, Handler] = MappingProxyType(
         facts.RESET: _reset,
         facts.SELECT: _select,
         facts.CURRENT_PATTERN: _current_pattern,
+        facts.LED_FRAME: _led_frame,
         facts.HEALTH: _health,
         facts.TEST_CONNECTION: _test_connection,
         facts.INFO: _info,

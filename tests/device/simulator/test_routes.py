@@ -29,6 +29,7 @@ DOCUMENTED = {
     "GET /api/audio/snapshot": 300,
     "GET /api/patterns": 1000,
     "GET /api/pattern/current": 200,
+    "GET /api/leds/frame": 200,
     "POST /api/select": 200,
     "GET /api/params": 150,
     "POST /api/params": 300,
@@ -61,6 +62,7 @@ SHAPES: dict[str, set[str]] = {
     },
     "/api/patterns": {"patterns", "current_pattern"},
     "/api/pattern/current": {"index", "id", "name", "is_audio_reactive"},
+    "/api/leds/frame": {"count", "limit", "format", "data"},
     "/api/params": set(READABLE_PARAMETERS),
     "/api/config/backup": {
         *("version", "device", "timestamp", "uptime_seconds", "parameters", "current_pattern", "device_info")

@@ -13,6 +13,14 @@ struct strip {
     uint16_t wire[STRIP_LENGTH][STRIP_CHANNELS];
 };
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 void strip_quantize(struct strip *strip, uint32_t brightness);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -9,9 +9,12 @@
 #define TEXT(value) TEXT_(value)
 #define NUMBER(name, value) "\"" name "\":" TEXT(value)
 
-#define FIRST_PATTERN(id_, name_, text_, audio_, speed_, hue_) \
-    "{\"id\":\"" #id_ "\",\"name\":\"" name_ "\",\"description\":\"" text_ "\",\"audio_reactive\":" #audio_ "}"
+#define ENTRY(id_, name_, text_, audio_, style_, speed_, hue_, level_) \
+    "{\"id\":\"" #id_ "\",\"name\":\"" name_ "\",\"description\":\"" text_ "\",\"audio_reactive\":" #audio_ \
+    ",\"light\":{\"style\":\"" #style_ "\",\"speed\":" #speed_ ",\"hue\":" #hue_ ",\"level\":" #level_ "}}"
+#define FIRST_PATTERN(id_, name_, text_, audio_, speed_, hue_) ENTRY(id_, name_, text_, audio_, wave, speed_, hue_, 1023)
 #define PATTERN(...) "," FIRST_PATTERN(__VA_ARGS__)
+#define DRAWN_PATTERN(...) "," ENTRY(__VA_ARGS__)
 
 __attribute__((used)) const char sample_block[] =
     "K1NB-SAMPLE-JSON"

@@ -39,6 +39,7 @@ target = ["-target", "riscv32-freestanding-none", "-fno-sanitize=undefined"]
 
 env.Replace(
     CC='"$PYTHONEXE" -m ziglang cc',
+    CXX='"$PYTHONEXE" -m ziglang c++',
     AR='"$PYTHONEXE" -m ziglang ar',
     RANLIB='"$PYTHONEXE" -m ziglang ranlib',
     LINK="$CC",
@@ -51,6 +52,7 @@ env.Replace(
 )
 env.Append(
     CFLAGS=["-std=c11"],
+    CXXFLAGS=["-std=c++17", "-fno-exceptions", "-fno-rtti"],
     CCFLAGS=[*target, "-Os", "-g0", "-ffreestanding", "-fno-builtin", "-fno-ident"],
     CPPDEFINES=identity(),
     LINKFLAGS=[
