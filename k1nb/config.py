@@ -24,6 +24,8 @@ from k1nb.secrets import Redactor
 from k1nb.timings import Timings
 
 PREFIX = "K1NB_"
+_SHORTEST_SECRET = 8
+"""Characters of an address's path that are masked by themselves; a shorter one is hardly secret, and hides words."""
 
 
 def _absolute(value: Any) -> Any:
@@ -89,6 +91,20 @@ class Settings(BaseSettings):
     exporter_port: int = Field(9108, ge=1, le=65535)
     """Port on which the exporter serves the metrics of devices and Conductor, on the loopback."""
     github_webhook_secret: SecretStr | None = Field(None, validation_alias=_guide("github_webhook_secret"))
+    commit_checks: dict[str, Annotated[list[str], Field(min_length=1)]] = Field(default_factory=dict)
+    """What a repository's commits are checked with before they are built, by its name: a program and its arguments."""
+    approval_seconds: int = Field(3600, ge=1, le=86_400)
+    """How long an approval gate waits for an answer; never longer than the gate itself says."""
+    webapp_staging: str | None = None
+    """Where the staging web app goes: a folder, or an rsync target; by default a folder under the home."""
+    webapp_staging_url: str | None = None
+    """Where that is served; tests serve a folder by themselves where it is not set."""
+    webapp_production: str | None = None
+    webapp_production_url: str | None = None
+    notify_webhook_url: SecretStr | None = None
+    """A webhook that takes Slack's JSON; whoever knows the address may write there, so it is a secret."""
+    notify_apprise_urls: SecretStr | None = None
+    """Addresses that Apprise sends to, separated by blanks."""
     owner_email: str = Field("dev@k1.reinvented", min_length=1)
     """Written into executions that people start."""
     java: Folder | None = None
@@ -104,6 +120,22 @@ class Settings(BaseSettings):
     @classmethod
     def _lower(cls, value: Any) -> Any:
         return value.lower() if isinstance(value, str) else value
+
+    @field_validator("notify_webhook_url")
+    @classmethod
+    def _webhook(cls, value: SecretStr | None) -> SecretStr | None:
+        parts = urlsplit(value.get_secret_value()) if value else None
+        if parts and not (parts.scheme in ("http", "https") and parts.hostname):
+            raise ValueError("an http or https address is wanted")
+        return value
+
+    @field_validator("webapp_staging_url", "webapp_production_url")
+    @classmethod
+    def _page(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "")
+        if value and not (parts.scheme in ("http", "https") and parts.hostname and not parts.username):
+            raise ValueError("an http or https address without credentials is wanted")
+        return value and value.rstrip("/") + "/"
 
     @field_validator("conductor_server_url")
     @classmethod
@@ -149,16 +181,27 @@ class Settings(BaseSettings):
         return parts.port or (443 if parts.scheme == "https" else 80)
 
     def secrets(self) -> Iterator[str]:
-        """Yield the value of every secret that is set."""
+        """Yield the value of every secret that is set; of addresses each one, and what follows its host as well."""
         for name in type(self).model_fields:
             value = getattr(self, name)
             if isinstance(value, SecretStr):
                 yield value.get_secret_value()
+                if name.startswith("notify_"):
+                    yield from _parts(value.get_secret_value())
 
     @property
     def redact(self) -> Redactor:
         """A function that masks every secret in a text."""
         return Redactor(self.secrets())
+
+
+def _parts(addresses: str) -> Iterator[str]:
+    """Yield what may be said of secret addresses: each one, and each one's path, as an error answer may repeat it."""
+    for address in addresses.split():
+        yield address
+        path = address.partition("://")[2].partition("/")[2]
+        if len(path) >= _SHORTEST_SECRET:
+            yield path
 
 
 def load() -> Settings:
@@ -170,10 +213,12 @@ def load() -> Settings:
         return Settings(**values)
     except ValidationError as error:
         raise _setting_error(error, values, file) from None
-    except (SettingsError, RecursionError):  # the latter from JSON that is nested beyond what can be read
+    except (SettingsError, RecursionError) as error:  # the latter from JSON that is nested beyond what can be read
+        checks = '"commit_checks"' in str(error)
+        name, example = ("COMMIT_CHECKS", '["program", "argument"]') if checks else ("REPOSITORIES", '"/path/to/clone"')
         raise SettingError(
-            f"setting {PREFIX}REPOSITORIES in the environment is refused: it is no valid JSON",
-            hint="""write it as '{"NAME": "/path/to/clone"}'""",
+            f"setting {PREFIX}{name} in the environment is refused: it is no valid JSON",
+            hint=f"""write it as '{{"NAME": {example}}}'""",
         ) from None
 
 
@@ -211,7 +256,7 @@ def variables(settings: Settings) -> dict[str, str]:
 
 def _spelt(value: Any) -> str:
     if isinstance(value, dict):
-        return json.dumps({key: str(item) for key, item in value.items()}, sort_keys=True)
+        return json.dumps(value, sort_keys=True, default=str)
     return "" if value is None else str(value)
 
 
@@ -255,9 +300,14 @@ def _setting_error(error: ValidationError, values: Mapping[str, Any], file: Path
         return SettingError(f"unknown setting {key!r} in {file}", hint=_nearest(key, set(Settings.model_fields)))
     name = _environment_name(key)
     place = name if name in os.environ else f"{key} in {file}" if key in values else name
-    given = "" if "secret" in key else f" {first['input']!r}"
+    given = "" if _is_secret(key) else f" {first['input']!r}"
     wanted = first["msg"].removeprefix("Value error, ")
     return SettingError(f"setting {place}{given} is refused: {wanted}", hint=f"correct or unset {place}")
+
+
+def _is_secret(key: str) -> bool:
+    field = Settings.model_fields.get(key)
+    return "secret" in key or (field is not None and "SecretStr" in str(field.annotation))
 
 
 def _environment_name(key: str) -> str:

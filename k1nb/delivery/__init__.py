@@ -1,5 +1,6 @@
 """Deliveries: deploy, verify, roll back; pure planners and what applies them."""
 
+from k1nb.delivery._consent import Consent, grant, kept_consent, require_consent, require_webapp_consent, who
 from k1nb.delivery._delivery import PIPELINE, Delivery, DeliveryFacts, apply, checks, delivery, observe, plan
 from k1nb.delivery._deployment import (
     Look,
@@ -24,6 +25,7 @@ __all__ = [
     "PIPELINE",
     "ROLLBACK",
     "Assessment",
+    "Consent",
     "Decision",
     "Delivery",
     "DeliveryFacts",
@@ -48,6 +50,8 @@ __all__ = [
     "failed_by",
     "find_last_good",
     "goal",
+    "grant",
+    "kept_consent",
     "look_back",
     "needs_flash",
     "observe",
@@ -57,6 +61,8 @@ __all__ = [
     "read_look",
     "rebooted",
     "require_allowed",
+    "require_consent",
+    "require_webapp_consent",
     "resolve",
     "restore_look",
     "running",
@@ -64,4 +70,5 @@ __all__ = [
     "still_here",
     "take_look",
     "try_readings",
+    "who",
 ]

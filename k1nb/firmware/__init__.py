@@ -1,9 +1,10 @@
 """Firmware: images, builds, stored artifacts, and the ledger of what went onto which device."""
 
 from k1nb.firmware._artifacts import Artifact, ArtifactStore
-from k1nb.firmware._build import Build, build_commit, build_folder, clean_build_folder, remove_build_folder
+from k1nb.firmware._build import Build, build_commit, build_folder, check_out, clean_build_folder, remove_build_folder
 from k1nb.firmware._build_log import Usage, count_warnings, read_usage
 from k1nb.firmware._checks import checks
+from k1nb.firmware._commit_check import check_commit
 from k1nb.firmware._gate import Limits, gate
 from k1nb.firmware._image import (
     CHIP_ESP32S3,
@@ -50,6 +51,8 @@ __all__ = [
     "build_commit",
     "build_folder",
     "building",
+    "check_commit",
+    "check_out",
     "checks",
     "clean_build_folder",
     "commit_change",

@@ -8,6 +8,7 @@ from k1nb.show._definitions import (
     print_rules,
     report_table,
 )
+from k1nb.show._releases import print_approvals, print_releases
 from k1nb.show._tables import Table, checks_table, plan_table, services_table
 from k1nb.show._terminal import (
     print_artifacts,
@@ -32,6 +33,7 @@ __all__ = [
     "differences_table",
     "findings_table",
     "plan_table",
+    "print_approvals",
     "print_artifacts",
     "print_change",
     "print_checks",
@@ -43,6 +45,7 @@ __all__ = [
     "print_readings",
     "print_record",
     "print_records",
+    "print_releases",
     "print_rules",
     "print_services",
     "report_table",
