@@ -8,7 +8,7 @@ from functools import partial
 from pydantic import BaseModel
 
 from k1nb import delivery
-from k1nb.conductor import Conductor, Execution
+from k1nb.conductor import Conductor, Execution, ExecutionStatus
 from k1nb.config import Settings
 from k1nb.workers._consent import require_consent
 from k1nb.workers._task import TaskContext, task
@@ -49,13 +49,13 @@ async def fetch_last_good_version(words: LastGoodIn, context: TaskContext) -> La
     """Find the newest artifact proven healthy on this device other than the one that failed.
 
     What failed is found by the ledger's row of the failed execution or of one that it started, for what the device
-    runs now may be the rollback already. Where no device is named it is the one that the failed execution deployed to
-    last. A production device is named only where that was allowed.
+    runs now may be the rollback already. Where no device is named it is the one that a deployment of the failed
+    execution failed on. A production device is named only where that was allowed.
     """
     settings = context.settings
-    named = words.device or words.device_ip or await _deployed_to(words, settings)
+    named = words.device or words.device_ip or await _failed_on(words, settings)
     if named is None:
-        return LastGoodOut(needed="none", why=f"execution {_failed(words)} sent nothing to any device")
+        return LastGoodOut(needed="none", why=f"no deployment of execution {_failed(words)} failed on any device")
     device = delivery.resolve(settings, words.device or (None if words.device_ip else named), words.device_ip)
     found = await delivery.find_last_good(
         settings,
@@ -84,10 +84,11 @@ def _failed(words: LastGoodIn) -> str | None:
     return words.failed_workflow_id or words.workflow_id
 
 
-async def _deployed_to(words: LastGoodIn, settings: Settings) -> str | None:
-    """Return the device that the failed execution, or one that it started, deployed to last; None where it did not.
+async def _failed_on(words: LastGoodIn, settings: Settings) -> str | None:
+    """Return the device of the last deployment that failed, of the failed execution and those that it started.
 
-    Raises UsageError where no failed execution is named either, and no device is the configured one.
+    None without one: a deployment that did its duty is none to be undone, whatever failed after it. Raises UsageError
+    where no failed execution is named either, and no device is the configured one.
     """
     failed = _failed(words)
     if failed is None:
@@ -96,7 +97,9 @@ async def _deployed_to(words: LastGoodIn, settings: Settings) -> str | None:
         (task.scheduled_at, str(task.input.get("device")))
         for execution in await asyncio.to_thread(_executions, settings, failed)
         for task in execution.tasks
-        if task.type == "deploy_firmware_ota" and task.scheduled_at is not None
+        if execution.status is not ExecutionStatus.COMPLETED
+        and task.type == "deploy_firmware_ota"
+        and task.scheduled_at
     ]
     return max(began)[1] if began else None
 

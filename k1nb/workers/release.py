@@ -336,6 +336,8 @@ class FinalIn(BaseModel):
     webapp_release: str | None = None
     firmware_status: str | None = None
     firmware_outcome: str | None = None
+    firmware_reason: str | None = None
+    webapp_reason: str | None = None
     firmware_artifact: str | None = None
     webapp_artifact: str | None = None
     device: str | None = None
@@ -348,9 +350,10 @@ async def final_status(words: FinalIn, context: TaskContext) -> StatusOut:
     """Judge a release by its parts: success only where each was done and the smoke tests passed."""
     reasons = []
     if words.webapp_deployed is not True:
-        reasons.append("the web app was not put into production")
+        reasons.append(f"the web app was not put into production: {words.webapp_reason or 'no reason was given'}")
     elif words.firmware_status != SUCCESS:
-        reasons.append(f"the firmware was not deployed: {words.firmware_outcome or 'its deployment did not conclude'}")
+        said = [text for text in (words.firmware_outcome, words.firmware_reason) if text]
+        reasons.append(f"the firmware was not deployed: {', '.join(said) or 'its deployment did not conclude'}")
     elif words.deployment_complete is not True:
         wrong = [f"{one.get('name')}: {one.get('evidence')}" for one in words.report if one.get("status") != "OK"]
         reasons.append("the smoke tests did not pass: " + ("; ".join(wrong) or "they gave no report"))

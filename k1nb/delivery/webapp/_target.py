@@ -32,7 +32,7 @@ VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,79}")
 """A release as people name it."""
 _LISTED = re.compile(r"([dl-])\S{9,10} +[\d,.]+ (\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) (.+)")
 """A line of `rsync --list-only`."""
-_REMOTE = re.compile(r"rsync://[^/\s]+/\S+|\w[\w.@-]*:{1,2}\S+")
+_REMOTE = re.compile(r"rsync://[^/\s]+/\S+|(?!rsync://)\w[\w.@-]*:{1,2}\S+")
 
 
 @dataclass(frozen=True, slots=True)
