@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from k1nb.conductor import Conductor, Gate, gated_executions, gates_of, waiting_gates
 from k1nb.config import Settings
 from k1nb.delivery._consent import who
-from k1nb.errors import ConsentError, UsageError
+from k1nb.errors import ConductorNotFound, ConsentError, UsageError
 from k1nb.plan import Plan, Step
 
 TIMEOUT_BY = "time limit"
@@ -111,7 +112,8 @@ def close_overdue(settings: Settings, conductor: Conductor) -> list[Answered]:
     for gate in waiting_gates(conductor):
         if gate.overdue(settings.approval_seconds):
             why = f"nobody answered by {gate.until(settings.approval_seconds):%Y-%m-%d %H:%M:%S} UTC"
-            closed.append(_answer(conductor, gate, plan_approval(gate), approved=False, by=TIMEOUT_BY, why=why))
+            with suppress(ConsentError):  # somebody was faster, or it was ended
+                closed.append(_answer(conductor, gate, plan_approval(gate), approved=False, by=TIMEOUT_BY, why=why))
     return closed
 
 
@@ -123,7 +125,8 @@ def any_gated(conductor: Conductor) -> bool:
 def _answer(conductor: Conductor, gate: Gate, plan: Plan, *, approved: bool, by: str, why: str) -> Answered:
     """Answer and read back what the server has kept; raises ConsentError where somebody else was faster."""
     output = {"approved": approved, "by": by, "why": why, "at": datetime.now(UTC).isoformat(timespec="seconds")}
-    conductor.answer(gate.execution.id, gate.task.reference, output)
+    with suppress(ConductorNotFound):  # it was answered before; what is kept tells
+        conductor.answer(gate.execution.id, gate.task.reference, output)
     kept = _kept(gates_of(conductor.execution(gate.execution.id)), gate)
     if {name: kept.get(name) for name in output} != output:
         raise ConsentError(
