@@ -148,12 +148,17 @@ def _consents(settings: Settings, executions: Sequence[Execution]) -> Iterator[C
 
 
 def _answer(gate: Gate) -> Consent | None:
-    """Return what a gate's answer allows; None where it is no yes, came too late, or asks for nothing."""
+    """Return what a gate's answer allows; None where it is no yes, or came too late.
+
+    A gate names one device by `device_mac` and `artifact_id`, or several by `devices`, artifact ids by MAC.
+    """
     asked, ended, limit = gate.asked_at, gate.task.ended_at, gate.limit
     question, output = gate.question, gate.task.output
     if not gate.approved or asked is None or ended is None or (limit is not None and ended - asked > limit):
         return None
-    devices = {str(question.get("device_mac")): str(question.get("artifact_id"))}
+    several = question.get("devices")
+    one = {question.get("device_mac"): question.get("artifact_id")}
+    devices = {str(mac): str(artifact) for mac, artifact in (several if isinstance(several, dict) else one).items()}
     source = f"{gate.task.reference} of {gate.execution.name} {gate.execution.id}"
     return Consent(devices, str(output.get("by") or "an unnamed person"), ended, source, str(output.get("why") or ""))
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -65,7 +67,7 @@ def told(settings: Settings, **words: Any) -> MessageOut:
     """Send a notification as its task does, one step of one execution."""
 
     async def run() -> MessageOut:
-        polled = PolledTask("t", "send_release_notification", "e", "announce", {}, 0, 1, 60.0, "w")
+        polled = PolledTask("t", "send_release_notification", "e", "announce", words, 0, 1, 60.0, "w")
         async with TaskClient.from_settings(settings) as client:
             context = TaskContext(settings, polled, client, Effects(settings.paths), Metrics(["x"]))
             return await send_release_notification(MessageIn(**{"message": "it is out", **words}), context)
@@ -112,6 +114,35 @@ def test_a_webhook_that_refuses_is_tried_again_alone(settings: Settings, webhook
     assert told(there).sent is True
     assert told(there).sent is True  # delivered once more
     assert (len(webhook.seen), len(kept(settings))) == (2, 1)
+
+
+def with_apprise(settings: Settings, *urls: str) -> Settings:
+    """Return settings with addresses for Apprise."""
+    return settings.model_copy(update={"notify_apprise_urls": SecretStr(" ".join(urls))})
+
+
+def test_apprise_gets_it_at_each_address(settings: Settings, webhook: Webhook) -> None:
+    """Every address is told; one that takes nothing, or is none, fails the task, and its secret is not said."""
+    assert find_spec("apprise"), "missing: apprise (pip install 'k1nb[notify]')"
+    place = webhook.url.removeprefix("http://")
+    done = told(with_apprise(settings, f"json://{place}/a", f"json://{place}/b"))
+    assert done.channel.endswith(", apprise")
+    assert sorted(path for path, _, _ in webhook.seen) == [f"/services/{TOKEN}/a", f"/services/{TOKEN}/b"]
+    assert {body["message"] for _, _, body in webhook.seen} == {"it is out"}
+    webhook.statuses = [500]
+    with pytest.raises(RetryableFailure, match="Apprise could not deliver") as caught:
+        told(with_apprise(settings, f"json://{place}/c"), message="again")
+    with pytest.raises(RetryableFailure, match="does not know 1 of its addresses"):
+        told(with_apprise(settings, f"nothing://{place}"), message="once more")
+    assert TOKEN not in str(caught.value)
+
+
+def test_without_apprise_that_is_said(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where addresses are set and the package is not there, the output says what to install; the file has the text."""
+    monkeypatch.setitem(sys.modules, "apprise", None)
+    with pytest.raises(RetryableFailure, match=r"pip install 'k1nb\[notify\]'"):
+        told(with_apprise(settings, "json://127.0.0.1:9/x"))
+    assert len(kept(settings)) == 1
 
 
 def test_the_address_is_said_nowhere(
