@@ -55,7 +55,7 @@ check: .venv/ready
 lock:
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-emit-find-links --no-header --extra audio --extra demo --extra dev pyproject.toml -o requirements.lock
+		--no-emit-find-links --no-header --extra audio --extra demo --extra notify --extra dev pyproject.toml -o requirements.lock
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

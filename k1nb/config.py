@@ -27,6 +27,8 @@ from k1nb.timings import Timings
 PREFIX = "K1NB_"
 OtaMode = Literal["lock-step", "streaming"]
 """How an image goes to a device: a chunk and then its answer, or ahead of the answers."""
+_SHORTEST_SECRET = 8
+"""Characters of an address's path that are masked by themselves; a shorter one is hardly secret, and hides words."""
 
 
 def _absolute(value: Any) -> Any:
@@ -97,6 +99,20 @@ class Settings(BaseSettings):
     one that is named may have a private one."""
     audio_max_mb: int = Field(50, ge=1, le=1024)
     """Size of the largest audio file that is fetched, in MiB."""
+    commit_checks: dict[str, Annotated[list[str], Field(min_length=1)]] = Field(default_factory=dict)
+    """What a repository's commits are checked with before they are built, by its name: a program and its arguments."""
+    approval_seconds: int = Field(3600, ge=1, le=86_400)
+    """How long an approval gate waits for an answer; never longer than the gate itself says."""
+    webapp_staging: str | None = None
+    """Where the staging web app goes: a folder, or an rsync target; by default a folder under the home."""
+    webapp_staging_url: str | None = None
+    """Where that is served; tests serve a folder by themselves where it is not set."""
+    webapp_production: str | None = None
+    webapp_production_url: str | None = None
+    notify_webhook_url: SecretStr | None = None
+    """A webhook that takes Slack's JSON; whoever knows the address may write there, so it is a secret."""
+    notify_apprise_urls: SecretStr | None = None
+    """Addresses that Apprise sends to, separated by blanks."""
     owner_email: str = Field("dev@k1.reinvented", min_length=1)
     """Written into executions that people start."""
     ota_mode: OtaMode = "lock-step"
@@ -140,6 +156,22 @@ class Settings(BaseSettings):
             if name != "*" and not re.fullmatch(r"[A-Za-z0-9._:-]+", name):
                 raise ValueError(f"{name!r} is no host: names or addresses with blanks between are wanted, or *")
         return value
+
+    @field_validator("notify_webhook_url")
+    @classmethod
+    def _webhook(cls, value: SecretStr | None) -> SecretStr | None:
+        parts = urlsplit(value.get_secret_value()) if value else None
+        if parts and not (parts.scheme in ("http", "https") and parts.hostname):
+            raise ValueError("an http or https address is wanted")
+        return value
+
+    @field_validator("webapp_staging_url", "webapp_production_url")
+    @classmethod
+    def _page(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "")
+        if value and not (parts.scheme in ("http", "https") and parts.hostname and not parts.username):
+            raise ValueError("an http or https address without credentials is wanted")
+        return value and value.rstrip("/") + "/"
 
     @field_validator("conductor_server_url")
     @classmethod
@@ -185,9 +217,15 @@ class Settings(BaseSettings):
         return parts.port or (443 if parts.scheme == "https" else 80)
 
     def secrets(self) -> Iterator[str]:
-        """Yield the value of every secret that is set."""
+        """Yield the value of every secret that is set; of addresses each one, and what follows its host as well."""
         for name in type(self).model_fields:
-            yield from (secret.get_secret_value() for secret in _secrets_in(getattr(self, name)))
+            yield from self._values(name)
+
+    def _values(self, name: str) -> Iterator[str]:
+        for secret in _secrets_in(getattr(self, name)):
+            yield secret.get_secret_value()
+            if name.startswith("notify_"):
+                yield from _parts(secret.get_secret_value())
 
     def ota_password_of(self, device: str) -> SecretStr | None:
         """Return the OTA password of a device of the inventory, by its name; None where there is none."""
@@ -197,6 +235,15 @@ class Settings(BaseSettings):
     def redact(self) -> Redactor:
         """A function that masks every secret in a text."""
         return Redactor(self.secrets())
+
+
+def _parts(addresses: str) -> Iterator[str]:
+    """Yield what may be said of secret addresses: each one, and each one's path, as an error answer may repeat it."""
+    for address in addresses.split():
+        yield address
+        path = address.partition("://")[2].partition("/")[2]
+        if len(path) >= _SHORTEST_SECRET:
+            yield path
 
 
 def load() -> Settings:
@@ -251,7 +298,7 @@ def _secrets_in(value: Any) -> list[SecretStr]:
 
 def _spelt(value: Any) -> str:
     if isinstance(value, dict):
-        return json.dumps({key: str(item) for key, item in value.items()}, sort_keys=True)
+        return json.dumps(value, sort_keys=True, default=str)
     return "" if value is None else str(value)
 
 
@@ -295,14 +342,18 @@ def _setting_error(error: ValidationError, values: Mapping[str, Any], file: Path
         return SettingError(f"unknown setting {key!r} in {file}", hint=_nearest(key, set(Settings.model_fields)))
     name = _environment_name(key)
     place = name if name in os.environ else f"{key} in {file}" if key in values else name
-    given = "" if "secret" in key or "password" in key else f" {first['input']!r}"
+    given = "" if _is_secret(key) else f" {first['input']!r}"
     wanted = first["msg"].removeprefix("Value error, ")
     return SettingError(f"setting {place}{given} is refused: {wanted}", hint=f"correct or unset {place}")
 
 
 def _no_json() -> SettingError:
     """Return what is wrong with the environment where pydantic-settings could not read a mapping."""
-    examples = {"repositories": '{"NAME": "/path/to/clone"}', "ota_passwords": '{"DEVICE": "PASSWORD"}'}
+    examples = {
+        "repositories": '{"NAME": "/path/to/clone"}',
+        "ota_passwords": '{"DEVICE": "PASSWORD"}',
+        "commit_checks": '{"NAME": ["program", "argument"]}',
+    }
     name, example = next((n, e) for n, e in examples.items() if not _is_json(os.environ.get(_environment_name(n), "")))
     return SettingError(
         f"setting {_environment_name(name)} in the environment is refused: it is no valid JSON",
@@ -316,6 +367,11 @@ def _is_json(text: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
+
+
+def _is_secret(key: str) -> bool:
+    field = Settings.model_fields.get(key)
+    return "secret" in key or "password" in key or (field is not None and "SecretStr" in str(field.annotation))
 
 
 def _environment_name(key: str) -> str:

@@ -87,6 +87,16 @@ class Paths:
         return self.home / "effects"
 
     @property
+    def consents(self) -> Path:
+        """Plans that people have consented to and that concern production devices."""
+        return self.home / "consents"
+
+    @property
+    def webapps(self) -> Path:
+        """Where web apps go that no other target is set for."""
+        return self.home / "webapps"
+
+    @property
     def sample_repository(self) -> Path:
         """The git repository of sample firmware that the demo keeps."""
         return self.home / "demo" / "k1nb-sample"

@@ -58,6 +58,16 @@ class Timings:
     """Longest silence of a download."""
     audio_download: float = 45.0
     """Whole time of one download of an audio file; below the 60 s of its task."""
+    commit_check: float = 240.0
+    """The longest run of a repository's own check of a commit; below the 300 s of `validate_commit`."""
+    webapp_build: float = 540.0
+    """The longest build of a web app, installation of its packages included; below the 600 s of `build_webapp`."""
+    rsync: float = 60.0
+    """The longest silence of an rsync target."""
+    webapp_request: float = 10.0
+    """One request to a web app's page, or to the device whose API it calls."""
+    notify_request: float = 8.0
+    """One delivery of a notification to a webhook; three of them stay below the 30 s of a notification's task."""
     database_lock: float = 10.0
     """How long a writer waits for another process that writes to the same SQLite file."""
     forgotten_after: float = 60.0

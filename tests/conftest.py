@@ -31,9 +31,9 @@ PORTS = 3_000
 @pytest.fixture(scope="session", autouse=True)
 def _own_environment() -> Iterator[None]:
     """Keep the settings of whoever runs the tests out of them, the cache excepted."""
-    names = {*variables(Settings.model_construct()), "CONDUCTOR_AUTH_SECRET", "GITHUB_WEBHOOK_SECRET"} - {
-        f"{PREFIX}CACHE"
-    }
+    secrets = ("CONDUCTOR_AUTH_SECRET", "GITHUB_WEBHOOK_SECRET")
+    ours = (f"{PREFIX}NOTIFY_WEBHOOK_URL", f"{PREFIX}NOTIFY_APPRISE_URLS")
+    names = {*variables(Settings.model_construct()), *secrets, *ours} - {f"{PREFIX}CACHE"}
     with pytest.MonkeyPatch.context() as patch:
         for name in names:
             patch.delenv(name, raising=False)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from k1nb import config
-from k1nb.config import Settings, load, origins
+from k1nb.config import Settings, load, origins, variables
 from k1nb.errors import SettingError
 
 
@@ -198,3 +199,46 @@ def test_the_home_of_somebody_who_is_not_there_is_refused(monkeypatch: pytest.Mo
     monkeypatch.setenv("K1NB_HOME", "~nobody-of-that-name/k1nb")
     with pytest.raises(SettingError, match="K1NB_HOME"):
         load()
+
+
+def test_a_webhook_s_address_is_a_secret(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    """It is never shown, not even where it is refused, and its path alone is masked as well."""
+    address = "https://hooks.example.org/services/T0/B0/secretword"
+    monkeypatch.setenv("K1NB_NOTIFY_WEBHOOK_URL", address)
+    monkeypatch.setenv(
+        "K1NB_NOTIFY_APPRISE_URLS", "json://one.example.org/secret-one json://two.example.org/secret-two"
+    )
+    found = load()
+    assert "secretword" not in repr(found)
+    said = found.redact(f"404 at /services/T0/B0/secretword; {address}; json://two.example.org/secret-two")
+    assert "secret" not in said
+    assert "K1NB_NOTIFY_WEBHOOK_URL" not in variables(found)
+    monkeypatch.setenv("K1NB_NOTIFY_WEBHOOK_URL", "hooks.example.org/secretword")
+    with pytest.raises(SettingError, match="an http or https address is wanted") as caught:
+        load()
+    assert "secretword" not in str(caught.value)
+    assert settings.notify_webhook_url is None
+
+
+def test_a_repository_s_check_is_a_list_of_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check is given as program and arguments, survives being handed on, and is refused as a text or empty."""
+    wanted = {"K1.node1": ["clang-format", "--dry-run", "a b.c"]}
+    monkeypatch.setenv("K1NB_COMMIT_CHECKS", json.dumps(wanted))
+    found = load()
+    assert found.commit_checks == wanted
+    assert json.loads(variables(found)["K1NB_COMMIT_CHECKS"]) == wanted
+    for value, said in (('{"a": "make lint"}', "list"), ('{"a": []}', "at least 1"), ("{", "no valid JSON")):
+        monkeypatch.setenv("K1NB_COMMIT_CHECKS", value)
+        with pytest.raises(SettingError, match=said) as caught:
+            load()
+        assert "COMMIT_CHECKS" in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["example.org", "ftp://example.org/", "https://me:pw@example.org/"])
+def test_a_page_s_address_is_one_without_credentials(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """Where the web app is served is an address that anybody may see."""
+    monkeypatch.setenv("K1NB_WEBAPP_STAGING_URL", value)
+    with pytest.raises(SettingError, match="WEBAPP_STAGING_URL"):
+        load()
+    monkeypatch.setenv("K1NB_WEBAPP_STAGING_URL", "https://example.org/app")
+    assert load().webapp_staging_url == "https://example.org/app/"

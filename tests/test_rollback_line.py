@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -119,8 +121,24 @@ def better(line: Settings, bad: tuple[Delivered, int]) -> Delivered:  # noqa: AR
     return commit, deliver(line, commit)
 
 
+@contextmanager
+def in_production(settings: Settings) -> Iterator[None]:
+    """Have the simulated device be a production device for as long as the block lasts."""
+    inventory, device = Inventory(settings.paths), bench(settings)
+    inventory.remove(BENCH)
+    inventory.add(replace(device, role="production"))
+    try:
+        yield
+    finally:
+        inventory.remove(BENCH)
+        inventory.add(device)
+
+
 def test_an_operator_goes_back_by_conductor(line: Settings, good: Delivered, better: Delivered) -> None:
-    """A good deployment gives way to the one before, under the intent's key, its look put back; then all is done."""
+    """A good deployment gives way to the one before, under the intent's key, its look put back; then all is done.
+
+    It is a production device here: the plan that was consented to is what the workers find.
+    """
     assert better[1].outcome is Outcome.succeeded
 
     async def select() -> None:
@@ -129,10 +147,11 @@ def test_an_operator_goes_back_by_conductor(line: Settings, good: Delivered, bet
 
     run(select)
     before = flashes(line)
-    facts = rollback.observe(line, device=BENCH)
-    assert (facts.runs.artifact_id, facts.target.id) == (better[1].artifact_id, good[1].artifact_id)
-    plan = rollback.plan(facts)
-    done = rollback.apply(line, facts, plan, consent=plan.id)
+    with in_production(line):
+        facts = rollback.observe(line, device=BENCH)
+        assert (facts.runs.artifact_id, facts.target.id) == (better[1].artifact_id, good[1].artifact_id)
+        plan = rollback.plan(facts)
+        done = rollback.apply(line, facts, plan, consent=plan.id)
     assert done is not None
     assert (done.outcome, done.grade) == (Outcome.rolled_back, Grade.IDENTIFIED), done.evidence
     assert done.execution is not None
@@ -181,17 +200,11 @@ def test_a_silent_device_is_not_told_to_take_usb_while_its_rollback_runs(line: S
 def test_no_production_device_is_rolled_back_unasked(line: Settings, better: Delivered) -> None:
     """The handler, started by hand, flashes a production device only where that was allowed by name."""
     assert better[1].artifact_id is not None
-    inventory, device = Inventory(line.paths), bench(line)
     facts = rollback.observe(line, device=BENCH)
     assert facts.runs.artifact_id == better[1].artifact_id
     before = flashes(line)
-    inventory.remove(BENCH)
-    inventory.add(replace(device, role="production"))
-    try:
+    with in_production(line):
         execution = handled(line, device=BENCH, failed_artifact_id=better[1].artifact_id)
-    finally:
-        inventory.remove(BENCH)
-        inventory.add(device)
     assert execution.status is ExecutionStatus.FAILED
     assert "is a production device" in execution.reason
     assert flashes(line) == before

@@ -10,6 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 from k1nb.cli import (
+    _approvals,
     _artifacts,
     _definitions,
     _device,
@@ -21,6 +22,7 @@ from k1nb.cli import (
     _records,
     _rollback,
     _stack,
+    _webapp,
 )
 from k1nb.errors import K1Error, Stopped
 
@@ -72,6 +74,8 @@ _lab.register(app)
 app.add_typer(_records.group(_new("Records of concluded and interrupted runs.")), name="records")
 app.add_typer(_artifacts.group(_new("Stored firmware images.")), name="artifacts")
 app.add_typer(_patterns.group(_new("Reports of pattern tests, and baselines.")), name="patterns")
+app.add_typer(_approvals.group(_new("Executions that wait for a person's approval.")), name="approvals")
+app.add_typer(_webapp.group(_new("Releases of the web app.")), name="webapp")
 app.add_typer(_device.group(_new("Devices of the inventory, and simulated ones.")), name="device")
 
 

@@ -12,6 +12,7 @@ from k1nb.conductor._executions import Execution, ExecutionStatus, Task, TaskSta
 from k1nb.conductor._export import Exported, export_definitions
 from k1nb.conductor._finding import Finding
 from k1nb.conductor._forgotten import Repair, find_forgotten, forgotten, repair, running_executions
+from k1nb.conductor._gates import Gate, gated_executions, gates_of, lineage, waiting_gates
 from k1nb.conductor._intervention import Intervened, Intervention, Verb, intervene, plan_intervention
 from k1nb.conductor._lint import lint
 from k1nb.conductor._path import longest_path
@@ -50,6 +51,7 @@ __all__ = [
     "ExecutionStatus",
     "Exported",
     "Finding",
+    "Gate",
     "Host",
     "Intervened",
     "Intervention",
@@ -78,7 +80,10 @@ __all__ = [
     "export_definitions",
     "find_forgotten",
     "forgotten",
+    "gated_executions",
+    "gates_of",
     "intervene",
+    "lineage",
     "lint",
     "load",
     "longest_path",
@@ -93,5 +98,6 @@ __all__ = [
     "running_executions",
     "shorten",
     "times_put_off",
+    "waiting_gates",
     "watch",
 ]

@@ -1,5 +1,6 @@
 """Deliveries: deploy, verify, roll back; pure planners and what applies them."""
 
+from k1nb.delivery._consent import Consent, grant, kept_consent, require_consent, require_webapp_consent, who
 from k1nb.delivery._delivery import PIPELINE, Delivery, DeliveryFacts, apply, checks, delivery, observe, plan
 from k1nb.delivery._deployment import (
     Look,
@@ -35,6 +36,7 @@ __all__ = [
     "PIPELINE",
     "ROLLBACK",
     "Assessment",
+    "Consent",
     "Decision",
     "Delivery",
     "DeliveryFacts",
@@ -60,8 +62,10 @@ __all__ = [
     "failed_by",
     "find_last_good",
     "goal",
+    "grant",
     "in_use",
     "kept",
+    "kept_consent",
     "look_back",
     "needs_flash",
     "observe",
@@ -77,6 +81,8 @@ __all__ = [
     "rebooted",
     "regressions",
     "require_allowed",
+    "require_consent",
+    "require_webapp_consent",
     "resolve",
     "restore_look",
     "retain_artifacts",
@@ -85,4 +91,5 @@ __all__ = [
     "still_here",
     "take_look",
     "try_readings",
+    "who",
 ]

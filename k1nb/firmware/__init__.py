@@ -2,9 +2,10 @@
 
 from k1nb.firmware._artifacts import Artifact, ArtifactStore
 from k1nb.firmware._branch import branch_head, commit_on_branch, files_with, read_file
-from k1nb.firmware._build import Build, build_commit, build_folder, clean_build_folder, remove_build_folder
+from k1nb.firmware._build import Build, build_commit, build_folder, check_out, clean_build_folder, remove_build_folder
 from k1nb.firmware._build_log import Usage, count_warnings, read_usage
 from k1nb.firmware._checks import checks
+from k1nb.firmware._commit_check import check_commit
 from k1nb.firmware._gate import Limits, gate
 from k1nb.firmware._image import (
     CHIP_ESP32S3,
@@ -58,6 +59,8 @@ __all__ = [
     "build_commit",
     "build_folder",
     "building",
+    "check_commit",
+    "check_out",
     "checks",
     "clean_build_folder",
     "commit_change",

@@ -99,7 +99,7 @@ async def build_commit(
     if not _ENVIRONMENT.fullmatch(environment):
         raise BuildError(f"{environment!r} is no name of a PlatformIO environment", hint=_environments(repository))
     source = await asyncio.to_thread(_prepare, repository, folder, log)
-    await _check_out(repository, commit, source, log, timings)
+    await check_out(repository, commit, source, log, timings)
     project = source / repository.project
     finished = await run_child(
         [sys.executable, "-m", "platformio", "run", f"--environment={environment}"],
@@ -140,8 +140,11 @@ def _finish(commit: Commit, image: Path, log: Path, exit_code: int, seconds: flo
     return Build(image, log, tail(text), seconds, stamp if stamp.encode() in data else None)
 
 
-async def _check_out(repository: Repository, commit: Commit, source: Path, log: Path, timings: Timings) -> None:
-    """Add a worktree; git holds short locks meanwhile, so a refusal is tried again."""
+async def check_out(repository: Repository, commit: Commit, source: Path, log: Path, timings: Timings) -> None:
+    """Check a commit out as a worktree at `source`, which is made anew; what git says goes to `log`.
+
+    Git holds short locks meanwhile, so a refusal is tried again; then CommitError is raised.
+    """
     words = ("worktree", "add", "--quiet", "--force", "--detach", str(source), commit.sha)
     command = _git.command(repository.path, *words)
     for number in range(1, _CHECKOUTS + 1):

@@ -9,6 +9,7 @@ from k1nb.show._definitions import (
     report_table,
 )
 from k1nb.show._patterns import pattern_report, print_pattern_report, print_pattern_reports
+from k1nb.show._releases import print_approvals, print_releases
 from k1nb.show._tables import Table, checks_table, plan_table, services_table
 from k1nb.show._terminal import (
     print_artifact,
@@ -35,6 +36,7 @@ __all__ = [
     "findings_table",
     "pattern_report",
     "plan_table",
+    "print_approvals",
     "print_artifact",
     "print_artifacts",
     "print_change",
@@ -49,6 +51,7 @@ __all__ = [
     "print_readings",
     "print_record",
     "print_records",
+    "print_releases",
     "print_rules",
     "print_services",
     "report_table",

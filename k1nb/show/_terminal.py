@@ -219,6 +219,11 @@ def print_readings(console: Console, device: Device, readings: Readings) -> None
     console.print(table)
 
 
+def new_table(*heads: str) -> Table:
+    """Return an empty table in the style of all that is printed; without heads it has three columns."""
+    return _table(*heads)
+
+
 def _table(*heads: str) -> Table:
     table = Table(box=None, pad_edge=False, show_header=bool(heads), header_style="dim", padding=(0, 2, 0, 0))
     for number in range(max(len(heads), 3)):

@@ -13,9 +13,12 @@ from k1nb.delivery import retain_artifacts
 from k1nb.errors import CommitError, K1Error
 from k1nb.firmware import (
     ArtifactStore,
+    Commit,
     Limits,
+    Repository,
     build_commit,
     build_folder,
+    check_commit,
     clean_build_folder,
     count_warnings,
     gate,
@@ -46,11 +49,25 @@ class CommitOut(BaseModel):
 
 @task("validate_commit")
 async def validate_commit(words: CommitIn, context: TaskContext) -> CommitOut:
-    """Find the commit in its repository and on its branch; an unknown one fails for good."""
+    """Find the commit in its repository and on its branch, and run the repository's own check; a no is for good."""
     source = repository(context.settings, words.repo)
     commit = await asyncio.to_thread(resolve_commit, source, words.commit_sha, branch=words.branch)
     at = datetime.fromtimestamp(commit.time, UTC)
+    if argv := context.settings.commit_checks.get(source.name):
+        await _check(source, commit, argv, context)
     return CommitOut(valid=True, reason=commit.subject, commit_sha=commit.sha, commit_time=at)
+
+
+async def _check(source: Repository, commit: Commit, argv: list[str], context: TaskContext) -> None:
+    settings, name = context.settings, f"k1-check-{context.task.id}"
+    log = settings.paths.logs / "checks" / f"{name}.log"
+    await context.log(f"checking {source.name}@{commit.sha[:12]} with {argv[0]}, log {log}")
+    try:
+        folder = build_folder(settings.paths, name)
+        seconds = await check_commit(source, commit, argv, folder, log, settings.timings)
+    finally:
+        await asyncio.to_thread(remove_build_folder, settings.paths, name)
+    await context.log(f"{argv[0]} passed in {seconds:.1f} s")
 
 
 class FolderIn(BaseModel):

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from pydantic import BaseModel, Field
 
 from k1nb import delivery
-from k1nb.conductor import Conductor
-from k1nb.config import Settings
 from k1nb.delivery import Decision, HealthStatus
 from k1nb.device import Readings, ota_answers
 from k1nb.errors import DeviceError
 from k1nb.firmware import Deployment, Grade, Ledger, Outcome
+from k1nb.workers._consent import require_consent
 from k1nb.workers._task import TaskContext, task
 
 SUCCESS = "success"
@@ -56,6 +53,7 @@ async def preflight_device(words: PreflightIn, context: TaskContext) -> Prefligh
     """Ask everything that must hold before anything is sent."""
     settings = context.settings
     device = delivery.resolve(settings, words.device, words.device_ip)
+    allowed = await require_consent(context, device, words.artifact_id, words.allow_production)
     found = await delivery.preflight(settings, device, words.artifact_id, allow_production=bool(words.allow_production))
     current = Ledger(settings.paths).current(device.mac)
     return PreflightOut(
@@ -63,7 +61,7 @@ async def preflight_device(words: PreflightIn, context: TaskContext) -> Prefligh
         device=device.name,
         mac=device.mac,
         previous_artifact=current.artifact_id if current else None,
-        evidence=found.evidence,
+        evidence=[*found.evidence, *allowed],
     )
 
 
@@ -99,10 +97,10 @@ class FlashIn(ArtifactIn):
     allow_production: bool | None = None
 
 
-async def _flash(context: TaskContext, words: FlashIn, reason: str) -> SentOut:
+async def _flash(context: TaskContext, words: FlashIn, reason: str, *, back: bool) -> SentOut:
     settings = context.settings
     device = delivery.resolve(settings, words.device, words.device_ip)
-    delivery.require_allowed(device, allow_production=bool(words.allow_production))
+    await require_consent(context, device, words.artifact_id, words.allow_production, back=back)
     sent = await delivery.send(settings, device, words.artifact_id, execution_id=context.execution_id, reason=reason)
     return SentOut(
         deployment_status=SUCCESS,
@@ -116,7 +114,9 @@ async def _flash(context: TaskContext, words: FlashIn, reason: str) -> SentOut:
 @task("deploy_firmware_ota", cancellable=False)
 async def deploy_firmware_ota(words: FlashIn, context: TaskContext) -> SentOut:
     """Send the artifact's bytes, once, under the device's lock."""
-    return await _flash(context, words, words.reason or "deployment")
+    # Whoever starts an execution writes its reason; by this one the ledger tells a rollback.
+    reason = (words.reason or "").strip()
+    return await _flash(context, words, "deployment" if reason in ("", delivery.ROLLBACK) else reason, back=False)
 
 
 class RollbackIn(DeviceIn):
@@ -146,7 +146,7 @@ async def rollback_firmware(words: RollbackIn, context: TaskContext) -> Rollback
         artifact_id=words.firmware_artifact,
         allow_production=words.allow_production,
     )
-    sent = await _flash(context, order, delivery.ROLLBACK)
+    sent = await _flash(context, order, delivery.ROLLBACK, back=True)
     return RollbackOut(**sent.model_dump(), snapshot_id=snapshot_id)
 
 
@@ -314,72 +314,3 @@ def _outcome(words: RecordIn) -> Outcome:
     return delivery.outcome_after_rollback(
         words.status or "", needed=report.get("needed"), verified=report.get("status")
     )
-
-
-class LastGoodIn(DeviceIn):
-    """The failed deployment, by the names that Conductor, its parent or a person gives it.
-
-    `to_artifact_id` names outright what to go back to.
-    """
-
-    failed_workflow_id: str | None = None
-    workflow_id: str | None = None
-    failed_artifact_id: str | None = None
-    to_artifact_id: str | None = None
-    allow_production: bool | None = None
-
-
-class LastGoodOut(BaseModel):
-    """The artifact to go back to; `needed` is `none` where the device never left it."""
-
-    device: str
-    artifact_id: str
-    artifact_url: str
-    version: str
-    md5: str
-    sha256: str
-    needed: str
-    why: str
-
-
-@task("fetch_last_good_version")
-async def fetch_last_good_version(words: LastGoodIn, context: TaskContext) -> LastGoodOut:
-    """Find the newest artifact proven healthy on this device other than the one that failed.
-
-    What failed is found by the ledger's row of the failed execution or of one that it started, for what the device
-    runs now may be the rollback already. A production device is named only where that was allowed.
-    """
-    settings = context.settings
-    device = delivery.resolve(settings, words.device, words.device_ip)
-    found = await delivery.find_last_good(
-        settings,
-        device,
-        failed_artifact_id=words.failed_artifact_id,
-        failed_execution_id=words.failed_workflow_id or words.workflow_id,
-        wanted=words.to_artifact_id,
-        executions=partial(_family, settings),
-    )
-    artifact = found.artifact
-    if found.flash:
-        delivery.require_allowed(device, allow_production=bool(words.allow_production))
-    return LastGoodOut(
-        device=device.name,
-        artifact_id=artifact.id,
-        artifact_url=artifact.path.as_uri(),
-        version=artifact.version,
-        md5=artifact.md5,
-        sha256=artifact.id,
-        needed="flash" if found.flash else "none",
-        why=found.why,
-    )
-
-
-async def _family(settings: Settings, execution_id: str) -> set[str]:
-    """Return an execution's id and those of all that it started; raises ConductorError."""
-
-    def ask() -> set[str]:
-        with Conductor.from_settings(settings) as conductor:
-            execution = conductor.execution(execution_id)
-            return {execution.id, *(child.id for child in conductor.children(execution))}
-
-    return await asyncio.to_thread(ask)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import structlog
 from pydantic import BaseModel
 
+from k1nb.errors import PrerequisiteError, RetryableFailure, TaskFailure
 from k1nb.paths import private
+from k1nb.workers._notice import channels
 from k1nb.workers._task import TaskContext, task
 
 log = structlog.get_logger(__name__)
 
 
 class MessageIn(BaseModel):
-    """What to tell; a channel that is not set up falls back to log and file."""
+    """What to tell; `channel` names the one that is meant, but everybody who is set up is told."""
 
     message: str
     channel: str | None = None
@@ -25,10 +28,11 @@ class MessageIn(BaseModel):
 
 
 class MessageOut(BaseModel):
-    """Where the message went."""
+    """Whom the message reached; `channel` lists them, and `problems` has what a channel said against it."""
 
     sent: bool
     channel: str
+    problems: list[str]
 
 
 def _keep(context: TaskContext, file: str, facts: dict[str, Any]) -> str:
@@ -41,11 +45,39 @@ def _keep(context: TaskContext, file: str, facts: dict[str, Any]) -> str:
 
 
 async def _tell(words: MessageIn, context: TaskContext) -> MessageOut:
-    message = context.settings.redact(words.message)
-    log.warning("notification", message=message, execution=words.workflow_id)
-    await context.log(message)
-    target = _keep(context, "notifications.jsonl", words.model_dump(mode="json"))
-    return MessageOut(sent=True, channel=f"file {target}")
+    """Write the message into log and file, then send it to each channel; none gets it twice.
+
+    Raises RetryableFailure, with the output that says who was told, where a channel did not take it.
+    """
+    settings = context.settings
+    message = settings.redact(words.message)
+
+    async def write() -> str:
+        log.warning("notification", message=message, execution=words.workflow_id)
+        await context.log(message)
+        return _keep(context, "notifications.jsonl", words.model_dump(mode="json"))
+
+    told = [f"file {await context.once(f'{context.key}/file', str, write)}"]
+    problems = []
+    known = channels(settings)
+    for name, send in known.items():
+        try:
+            await context.once(f"{context.key}/{name}", str, partial(send, settings, _text(message, words)))
+            told.append(name)
+        except (TaskFailure, PrerequisiteError) as error:
+            problems.append(f"{name}: {error.message}" + (f" ({error.hint})" if error.hint else ""))
+    output = MessageOut(sent=not problems, channel=", ".join(told), problems=problems)
+    if problems:
+        raise RetryableFailure(f"not everybody was told: {'; '.join(problems)}", output=output.model_dump())
+    if words.channel and words.channel not in known:
+        output.problems.append(f"{words.channel} is not set up")
+    return output
+
+
+def _text(message: str, words: MessageIn) -> str:
+    details = [f"- {line}" for line in words.details] if isinstance(words.details, list) else []
+    execution = [f"execution {words.workflow_id}"] if words.workflow_id else []
+    return "\n".join([message, *details, *execution])
 
 
 @task("send_build_failure_notification")
@@ -63,6 +95,12 @@ async def send_failure_notification(words: MessageIn, context: TaskContext) -> M
 @task("send_rollback_notification")
 async def send_rollback_notification(words: MessageIn, context: TaskContext) -> MessageOut:
     """Tell that a device was put back onto its last good firmware."""
+    return await _tell(words, context)
+
+
+@task("send_release_notification")
+async def send_release_notification(words: MessageIn, context: TaskContext) -> MessageOut:
+    """Tell how a release stands: that it waits for approval, and how it ended."""
     return await _tell(words, context)
 
 

@@ -66,7 +66,8 @@ class Hand:
 
     def _waiting(self, execution: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
         for task in execution["tasks"]:
-            if task["status"] == "SCHEDULED" and task["workflowTask"]["type"] == "SIMPLE":
+            kind = task["workflowTask"]["type"]
+            if (task["status"], kind) in (("SCHEDULED", "SIMPLE"), ("IN_PROGRESS", "HUMAN")):
                 yield execution["workflowId"], task
             elif task.get("subWorkflowId") and task["status"] == "IN_PROGRESS":
                 yield from self._waiting(self.look(task["subWorkflowId"]))

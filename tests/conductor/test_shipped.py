@@ -55,6 +55,7 @@ ROLLBACK: Answers = {
     "verify_rollback": done(status="healthy", grade="HEALTHY", evidence=["back"]),
     "restore_device": done(restored=True, differences=[]),
     "send_rollback_notification": done(sent=True),
+    "send_unneeded_rollback_notification": done(sent=True),
     "send_no_rollback_notification": done(sent=True),
 }
 DEPLOYMENT: Answers = {
@@ -286,7 +287,7 @@ def test_no_last_good_says_why(finish: Finish) -> None:
     execution = finish("deployment-rollback-handler", {"device": "demo"}, {**ROLLBACK, **NO_LAST_GOOD})
     assert execution["reasonForIncompletion"] == "nothing to roll back to: as the test says"
     told = next(t for t in execution["tasks"] if t["referenceTaskName"] == "send_no_rollback_notification")
-    assert told["inputData"]["message"] == "Not rolled back: device demo: as the test says"
+    assert told["inputData"]["message"] == "Not rolled back: as the test says"
 
 
 PIPELINE: Answers = {**BUILD, **DEPLOYMENT}

@@ -9,6 +9,7 @@ from k1nb._http import run
 from k1nb.checks import Check, Status
 from k1nb.conductor import Conductor, Execution
 from k1nb.config import Settings
+from k1nb.delivery._consent import grant
 from k1nb.delivery._deployment import Progress, try_readings
 from k1nb.delivery._last_good import outcome_after_rollback
 from k1nb.delivery.rollback._direct import directly
@@ -92,6 +93,7 @@ def _start_or_join(conductor: Conductor, settings: Settings, facts: RollbackFact
             "failed_workflow_id": undone and undone.execution_id,
             "reason": "operator",
             "allow_production": True,  # the plan that was consented to names the device and its role
+            "consent": grant(settings.paths, planned, {facts.device.mac: facts.target.id}).source,
         }
         return conductor.start(HANDLER, words, correlation_id=facts.key)
     except ConductorUnreachable as error:
