@@ -91,6 +91,8 @@ class Settings(BaseSettings):
     github_webhook_secret: SecretStr | None = Field(None, validation_alias=_guide("github_webhook_secret"))
     owner_email: str = Field("dev@k1.reinvented", min_length=1)
     """Written into executions that people start."""
+    rollout_parallel: int = Field(4, ge=1, le=1000)
+    """Devices that a rollout deploys to at once, at most."""
     java: Folder | None = None
     """Java program of version 21 or newer, instead of the one that is found."""
     server_heap_mb: int = Field(1024, ge=256, le=65536)

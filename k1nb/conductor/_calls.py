@@ -56,6 +56,7 @@ _WRITES = {
     "skip": Call("PUT", "/workflow/{id}/skiptask/{reference}", False, _REFUSED),
     "decide": Call("PUT", "/workflow/decide/{id}", True, "the server looks, and does only what is due"),
     "remove": Call("DELETE", "/workflow/{id}/remove", False, "the second one does not find it"),
+    "answer": Call("POST", "/tasks/{id}/{reference}/COMPLETED", False, "the second one may meet another answer"),
     "pause many": Call("PUT", "/workflow/bulk/pause", True, "what is paused stays paused"),
     "resume many": Call("PUT", "/workflow/bulk/resume", False, _REFUSED),
     "terminate many": Call("POST", "/workflow/bulk/terminate", True, _ENDED),

@@ -208,6 +208,14 @@ class ExecutionCalls(Connection):
         """
         self._call("skip", id=execution_id, reference=reference, json={})
 
+    def answer(self, execution_id: str, reference: str, output: Mapping[str, Any]) -> None:
+        """Complete a HUMAN or WAIT task, named by its reference, with an output.
+
+        Raises ConductorNotFound where the execution has no such task waiting. An answer to one that has ended is
+        dropped by the server without a word, so whoever answers looks afterwards. Source: Conductor 3.32.1.
+        """
+        self._call("answer", id=execution_id, reference=reference, json=dict(output))
+
     def decide(self, execution_id: str) -> None:
         """Let the server look at an execution that it has forgotten."""
         self._call("decide", id=execution_id)

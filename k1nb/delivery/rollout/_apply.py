@@ -1,0 +1,85 @@
+"""Applying a rollout, following it, and what it has shown."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+from k1nb.conductor import Conductor
+from k1nb.config import Settings
+from k1nb.delivery.rollout._facts import RolloutFacts, observe
+from k1nb.delivery.rollout._plan import plan
+from k1nb.delivery.rollout._progress import Progress, Standing, read
+from k1nb.delivery.rollout._rollout import WORKFLOW, Rollout
+from k1nb.errors import ConductorUnreachable, ConsentError
+from k1nb.plan import Plan
+
+Told = Callable[[Progress], None]
+
+
+def apply(
+    settings: Settings,
+    facts: RolloutFacts,
+    rollout: Rollout,
+    planned: Plan,
+    *,
+    consent: str = "",
+    follow_it: bool = True,
+    on_change: Told | None = None,
+) -> Progress | None:
+    """Start a rollout that was consented to, or join it where it is under way; None where nothing is to be done.
+
+    It is followed until it has ended or waits for a person, unless `follow_it` is false. Raises ConsentError where the
+    consent is for another plan, also when what was observed has changed since.
+    """
+    if facts.under_way is not None and consent in ("", facts.under_way.rollout.id):
+        rollout_id = facts.under_way.rollout.id
+        if not consent:
+            return facts.under_way
+    elif not planned.steps or not consent:
+        return None
+    else:
+        rollout_id = _start(settings, facts, rollout, planned, consent)
+    with Conductor.from_settings(settings) as conductor:
+        if not follow_it:
+            return read(conductor, rollout_id)
+        progress = read(conductor, rollout_id)
+        for progress in follow(settings, conductor, rollout_id):
+            if on_change is not None:
+                on_change(progress)
+        return progress
+
+
+def _start(settings: Settings, facts: RolloutFacts, rollout: Rollout, planned: Plan, consent: str) -> str:
+    planned.require(consent)
+    with Conductor.from_settings(settings) as conductor:
+        if not conductor.running(WORKFLOW, rollout.key):
+            again = observe(settings, facts.artifact.id, facts.selection)
+            if plan(again, rollout.policy)[1].id != planned.id:
+                raise ConsentError("the devices or the ledger have changed since the plan was made", hint="plan again")
+            conductor.start(WORKFLOW, rollout.as_input(), correlation_id=rollout.key)
+    return rollout.id
+
+
+def follow(settings: Settings, conductor: Conductor, rollout_id: str) -> Iterator[Progress]:
+    """Yield how a rollout stands now and whenever that has changed, until it has ended or waits for a person.
+
+    A server that restarts meanwhile is waited for, as long as `conductor_ready` allows.
+    """
+    timings = settings.timings
+    seen: tuple[object, ...] | None = None
+    answered = time.monotonic()
+    while True:
+        try:
+            progress = read(conductor, rollout_id)
+            answered = time.monotonic()
+        except ConductorUnreachable:
+            if time.monotonic() - answered > timings.conductor_ready:
+                raise
+        else:
+            if progress.signature != seen:
+                seen = progress.signature
+                yield progress
+            if progress.standing is not Standing.RUNNING:
+                return
+        time.sleep(timings.follow)
