@@ -9,7 +9,19 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from k1nb.cli import _artifacts, _definitions, _device, _doctor, _executions, _lab, _output, _records, _rollback, _stack
+from k1nb.cli import (
+    _artifacts,
+    _definitions,
+    _device,
+    _doctor,
+    _executions,
+    _lab,
+    _output,
+    _records,
+    _rollback,
+    _rollout,
+    _stack,
+)
 from k1nb.errors import K1Error, Stopped
 
 
@@ -53,6 +65,7 @@ def demo() -> None:
 _stack.register(app)
 _doctor.register(app)
 _rollback.register(app)
+app.add_typer(_rollout.group(_new("Rollouts of an artifact to the fleet, wave by wave.")), name="rollout")
 app.add_typer(_definitions.group(_new("Workflow and task definitions.")), name="definitions")
 app.add_typer(_executions.group(_new("Workflow executions.")), name="executions")
 _records.register(app)

@@ -8,6 +8,8 @@ from k1nb.show._definitions import (
     print_rules,
     report_table,
 )
+from k1nb.show._fleet import fleet
+from k1nb.show._rollout import print_rollout, print_rollout_changes, print_rollouts
 from k1nb.show._tables import Table, checks_table, plan_table, services_table
 from k1nb.show._terminal import (
     print_artifacts,
@@ -31,6 +33,7 @@ __all__ = [
     "day",
     "differences_table",
     "findings_table",
+    "fleet",
     "plan_table",
     "print_artifacts",
     "print_change",
@@ -43,6 +46,9 @@ __all__ = [
     "print_readings",
     "print_record",
     "print_records",
+    "print_rollout",
+    "print_rollout_changes",
+    "print_rollouts",
     "print_rules",
     "print_services",
     "report_table",

@@ -30,10 +30,10 @@ def apply(
     """Start a rollout that was consented to, or join it where it is under way; None where nothing is to be done.
 
     It is followed until it has ended or waits for a person, unless `follow_it` is false. Raises ConsentError where the
-    consent is for another plan, also when what was observed has changed since.
+    consent is for another plan, also when what was observed has changed since, UsageError for a wrong `pick_up`.
     """
-    if facts.under_way is not None and consent in ("", facts.under_way.rollout.id):
-        rollout_id = facts.under_way.rollout.id
+    if facts.under_way is not None:
+        rollout_id = _join(facts.under_way, consent)
         if not consent:
             return facts.under_way
     elif not planned.steps or not consent:
@@ -50,9 +50,20 @@ def apply(
         return progress
 
 
+def _join(under_way: Progress, consent: str) -> str:
+    rollout_id = under_way.rollout.id
+    if consent not in ("", rollout_id):
+        raise ConsentError(
+            f"{consent} is not the rollout of this artifact that is under way: that is {rollout_id}",
+            hint=f"k1nb rollout status {rollout_id}, or end it with `k1nb rollout abort {rollout_id}`",
+        )
+    return rollout_id
+
+
 def _start(settings: Settings, facts: RolloutFacts, rollout: Rollout, planned: Plan, consent: str) -> str:
     planned.require(consent)
     with Conductor.from_settings(settings) as conductor:
+        conductor.next_runs(rollout.policy.pick_up, count=1)  # which refuses what is no time to run at
         if not conductor.running(WORKFLOW, rollout.key):
             again = observe(settings, facts.artifact.id, facts.selection)
             if plan(again, rollout.policy)[1].id != planned.id:

@@ -166,7 +166,7 @@ def read(conductor: Conductor, rollout_id: str) -> Progress:
     deployments = conductor.correlated(DEPLOYMENT, rollout.key)
     known = known_of(rollout, notes, deployments, executions[-1].started_at)
     asked = next((t for t in newest.tasks if _is(t, APPROVAL) and not t.status.terminal), None)
-    standing, reason = _standing(newest, asked)
+    standing, reason = _standing(newest, asked, known)
     picked_up = _next_run(conductor, rollout) if standing is Standing.PENDING else None
     return Progress(rollout, standing, reason, known, newest, picked_up, asked)
 
@@ -216,7 +216,7 @@ def _is(task: Task, reference: str) -> bool:
     return task.reference.partition("__")[0] == reference
 
 
-def _standing(execution: Execution, asked: Task | None) -> tuple[Standing, str]:
+def _standing(execution: Execution, asked: Task | None, known: Known) -> tuple[Standing, str]:
     status, output = execution.status, execution.output
     reasons = "; ".join(map(str, output.get("reasons") or ()))
     if status is ExecutionStatus.PAUSED:
@@ -224,7 +224,7 @@ def _standing(execution: Execution, asked: Task | None) -> tuple[Standing, str]:
     if status is ExecutionStatus.RUNNING:
         if asked is not None:
             return Standing.APPROVAL, f"wave {asked.input.get('wave')} waits for approval"
-        return Standing.RUNNING, _doing(execution)
+        return Standing.RUNNING, _doing(execution, known)
     if status is ExecutionStatus.TERMINATED:
         return Standing.ABORTED, execution.reason or "it was terminated"
     result = output.get("result")
@@ -235,12 +235,13 @@ def _standing(execution: Execution, asked: Task | None) -> tuple[Standing, str]:
     return Standing.BROKEN, execution.reason or f"its execution ended {status}"
 
 
-def _doing(execution: Execution) -> str:
-    """Say what a running rollout does, by its last turn."""
+def _doing(execution: Execution, known: Known) -> str:
+    """Say what a running rollout does now."""
     told = _told(execution)
     if told and any(task.kind == "WAIT" and not task.status.terminal for task in execution.tasks):
         return "; ".join(map(str, told[-1].output.get("reasons") or ()))
-    return f"wave {told[-1].output.get('wave')}" if told else "it begins"
+    under_way, waiting = len(known.within(State.RUNNING)), len(known.within(State.WAITING))
+    return f"{under_way} under way, {waiting} waiting"
 
 
 def _next_run(conductor: Conductor, rollout: Rollout) -> datetime | None:

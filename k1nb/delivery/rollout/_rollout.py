@@ -72,6 +72,12 @@ class Selection:
     devices: tuple[str, ...] = ()
     """Names, MACs or addresses."""
     role: str = ""
+    """Empty for every role."""
+
+    def __post_init__(self) -> None:
+        """Refuse a role that no device has."""
+        if self.role not in ("", "test", "production"):
+            raise UsageError(f"role {self.role!r} is refused", hint="give test or production, or nothing for both")
 
 
 @dataclass(frozen=True, slots=True)
