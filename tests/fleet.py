@@ -20,7 +20,7 @@ from k1nb.config import Settings, environment
 from k1nb.delivery import rollout
 from k1nb.delivery.rollout import Policy, Progress, RolloutFacts, Selection
 from k1nb.device import Device, Inventory
-from k1nb.errors import ConductorError, K1Error
+from k1nb.errors import ConductorError, K1Error, UnknownName
 from k1nb.firmware import Artifact, ArtifactStore
 from k1nb.paths import Paths
 from k1nb.plan import Plan
@@ -172,13 +172,13 @@ class Planned:
         return done
 
     def now(self) -> Progress:
-        """Return how it stands; a server that is being restarted is waited for."""
+        """Return how it stands; a server that is being restarted is waited for, and so is the rollout's begin."""
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
                 with self.fleet.conductor() as conductor:
                     return rollout.read(conductor, self.rollout.id)
-            except ConductorError:
+            except (ConductorError, UnknownName):
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.2)

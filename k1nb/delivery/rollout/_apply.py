@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-from k1nb.conductor import Conductor
+from k1nb.conductor import Conductor, Execution
 from k1nb.config import Settings
 from k1nb.delivery.rollout._facts import RolloutFacts, observe
 from k1nb.delivery.rollout._plan import plan
@@ -26,10 +26,12 @@ def apply(
     consent: str = "",
     follow_it: bool = True,
     on_change: Told | None = None,
+    on_execution: Callable[[Execution], None] | None = None,
 ) -> Progress | None:
     """Start a rollout that was consented to, or join it where it is under way; None where nothing is to be done.
 
-    It is followed until it has ended or waits for a person, unless `follow_it` is false. Raises ConsentError where the
+    It is followed until it has ended or waits for a person, unless `follow_it` is false; `on_change` is told of each
+    change, `on_execution` of the execution that does the work. Raises ConsentError where the
     consent is for another plan, also when what was observed has changed since, UsageError for a wrong `pick_up`.
     """
     if facts.under_way is not None:
@@ -47,6 +49,8 @@ def apply(
         for progress in follow(settings, conductor, rollout_id):
             if on_change is not None:
                 on_change(progress)
+            if on_execution is not None:
+                on_execution(progress.execution)
         return progress
 
 
