@@ -121,6 +121,8 @@ class Settings(BaseSettings):
     """What devices are told whose OTA service asks for a password."""
     ota_passwords: dict[str, SecretStr] = Field(default_factory=dict)
     """The same for single devices, by their names in the inventory; they win."""
+    rollout_parallel: int = Field(4, ge=1, le=1000)
+    """Devices that a rollout deploys to at once, at most."""
     java: Folder | None = None
     """Java program of version 21 or newer, instead of the one that is found."""
     build_stamp: bool = False

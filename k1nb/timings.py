@@ -95,6 +95,10 @@ class Timings:
     """How long a simulated device refuses connections after an OTA."""
     simulator_patience: float = 1.0
     """How long a simulated device waits for data before it repeats its last count."""
+    rollout_look: float = 2.0
+    """Between two looks of a rollout at the deployments that it has begun."""
+    rollout_turn: float = 60.0
+    """After which a turn of a rollout gives way to the next; with `conductor_ready` below its task's time-out."""
     exporter_look: float = 10.0
     """Between the beginnings of two looks of the exporter at one device; the device's documentation allows 5."""
     exporter_deadline: float = 9.0

@@ -21,6 +21,7 @@ from k1nb.cli import (
     _patterns,
     _records,
     _rollback,
+    _rollout,
     _stack,
     _webapp,
 )
@@ -67,6 +68,7 @@ def demo() -> None:
 _stack.register(app)
 _doctor.register(app)
 _rollback.register(app)
+app.add_typer(_rollout.group(_new("Rollouts of an artifact to the fleet, wave by wave.")), name="rollout")
 app.add_typer(_definitions.group(_new("Workflow and task definitions.")), name="definitions")
 app.add_typer(_executions.group(_new("Workflow executions.")), name="executions")
 _records.register(app)

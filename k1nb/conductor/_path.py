@@ -16,6 +16,9 @@ INSTANT = frozenset(
 """Tasks that the server does itself, in no time worth counting."""
 HUMAN_LIMIT = "wait_seconds"
 """Input of a HUMAN task that says how long it waits before it is answered for the person."""
+LOOP_LIMIT = "limit_seconds"
+"""Input of a DO_WHILE that says how long all its rounds take at most; a task function in it keeps to that."""
+_LIMITED = {"HUMAN": HUMAN_LIMIT, "DO_WHILE": LOOP_LIMIT}
 
 _DURATION = re.compile(
     r"\s*(?:(\d+)\s*(?:days?|d))?\s*(?:(\d+)\s*(?:hours?|hrs?|h))?"
@@ -51,7 +54,7 @@ def longest_path(definitions: Definitions, workflow: Mapping[str, Any]) -> float
 
     Counted are (retries + 1) times timeoutSeconds and the delays between them, the slowest branch of a SWITCH or
     FORK_JOIN, a TERMINATE's early end, and a sub-workflow's own limit or path, whichever is longer. `inf` where
-    something has no bound: a task without timeoutSeconds or definition, a HUMAN or WAIT without limit, a loop.
+    something has no bound: a task without timeoutSeconds or definition, a HUMAN, WAIT or DO_WHILE without limit.
     Time that a task waits for a worker is not in it.
     """
     return _Measure(definitions, (), {}).workflow(workflow)
@@ -150,8 +153,8 @@ class _Measure:
             return self._child(use)
         if kind == "WAIT":
             return duration_seconds(words.get("duration"))
-        if kind == "HUMAN":
-            limit = words.get(HUMAN_LIMIT)
+        if kind in _LIMITED:
+            limit = words.get(_LIMITED[kind])
             return float(limit) if isinstance(limit, int | float) else inf
         return inf
 

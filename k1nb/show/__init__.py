@@ -8,8 +8,10 @@ from k1nb.show._definitions import (
     print_rules,
     report_table,
 )
+from k1nb.show._fleet import fleet
 from k1nb.show._patterns import pattern_report, print_pattern_report, print_pattern_reports
 from k1nb.show._releases import print_approvals, print_releases
+from k1nb.show._rollout import print_rollout, print_rollout_changes, print_rollouts
 from k1nb.show._tables import Table, checks_table, plan_table, services_table
 from k1nb.show._terminal import (
     print_artifact,
@@ -34,6 +36,7 @@ __all__ = [
     "day",
     "differences_table",
     "findings_table",
+    "fleet",
     "pattern_report",
     "plan_table",
     "print_approvals",
@@ -52,6 +55,9 @@ __all__ = [
     "print_record",
     "print_records",
     "print_releases",
+    "print_rollout",
+    "print_rollout_changes",
+    "print_rollouts",
     "print_rules",
     "print_services",
     "report_table",
