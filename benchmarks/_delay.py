@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 HOST = "127.0.0.1"
 WINDOW = 5744
@@ -67,11 +68,13 @@ def relay(source: socket.socket, sink: socket.socket, half: float, window: int) 
     there, back, free = Later(half), Later(half), Window(window)
 
     def deliver(data: bytes) -> None:
-        sink.sendall(data)
+        with suppress(OSError):  # who has left gets no more
+            sink.sendall(data)
         back.do(lambda: free.add(len(data)))
 
     def close() -> None:
-        sink.shutdown(socket.SHUT_WR)
+        with suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)
 
     while data := source.recv(min(free.wait(), _READ)):
         free.add(-len(data))

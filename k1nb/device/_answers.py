@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AliasPath, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Field, field_validator
 
 from k1nb.firmware import is_stamp
 
@@ -48,8 +48,13 @@ class Info(_Answer):
     ip: str
     mac: str
     """`AA:BB:CC:DD:EE:FF`."""
-    stamp: str | None = Field(None, validation_alias=AliasPath("build", "arduino_release"))
-    """What our build was stamped with; the device knows no other version of its application."""
+    stamp: str | None = Field(
+        None, validation_alias=AliasChoices(AliasPath("build", "git_sha"), AliasPath("build", "arduino_release"))
+    )
+    """What the build was stamped with; the device knows no other version of its application.
+
+    `git_sha` is what the firmware patch serves, `arduino_release` what the K1's own firmware does.
+    """
     idf_version: str | None = Field(None, validation_alias=AliasPath("build", "idf_ver"))
     framework: str | None = Field(None, validation_alias=AliasPath("build", "framework"))
     platform: str | None = Field(None, validation_alias=AliasPath("build", "platformio_platform"))

@@ -23,8 +23,8 @@ from pydantic import SecretStr
 from k1nb.device._ota_counts import MOST_WRITTEN, Counts
 from k1nb.device._ota_password import PasswordForm, answer_of, form_of
 
-CHUNK = 1024
-"""Bytes that are sent before an answer is waited for."""
+CHUNK = 1436
+"""Bytes that are sent before an answer is waited for: a TCP segment of the core's lwIP, so one write at the device."""
 STREAM_CHUNK = 4096
 """Bytes that a streaming sender hands out at once."""
 INVITATIONS = 10
@@ -291,6 +291,8 @@ class Sender:
 
     def receive(self, data: bytes) -> list[Event]:
         """Take what the device answered by TCP, cut anywhere; no bytes at all mean that the connection ended."""
+        if not self._rest and data.isdigit():
+            return [self._count(data.decode())]
         text = self._rest + _text(data)
         words = text.lstrip("0123456789 \r\n")
         self._rest = words

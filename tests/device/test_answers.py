@@ -18,6 +18,13 @@ def test_the_stamp_is_the_core_s_release_macro() -> None:
     assert Info.model_validate(INFO).stamp is None
 
 
+def test_the_stamp_is_the_patch_s_git_sha_where_it_is_served() -> None:
+    """Firmware with the patch serves its stamp as build.git_sha, which wins; what is no stamp is none."""
+    build = {"git_sha": "k1-0123456789ab", "arduino_release": "k1-ba9876543210"}
+    assert Info.model_validate({**INFO, "build": build}).stamp == "k1-0123456789ab"
+    assert Info.model_validate({**INFO, "build": {"git_sha": "unknown"}}).stamp is None
+
+
 def test_fields_of_newer_firmware_are_let_pass() -> None:
     """An unknown field is no error."""
     assert Info.model_validate({**INFO, "colour": "blue"}).ip == "192.168.7.20"

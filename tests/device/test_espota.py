@@ -34,8 +34,8 @@ from k1nb.device._ota_counts import MOST_WRITTEN
 from k1nb.device._ota_password import PasswordForm, answer_of
 
 SECRET = SecretStr("open sesame")
-IMAGE = bytes(range(256)) * 10
-"""2,560 bytes: two whole chunks and a half one."""
+IMAGE = bytes(n % 251 for n in range(3590))
+"""Two whole chunks and a half one."""
 
 
 def sender_of(image: bytes, **how: Any) -> Sender:
@@ -57,7 +57,7 @@ def finishing(image: bytes = IMAGE) -> Sender:
     sender = connected(image)
     while sender.next_chunk():
         if sender.state is State.WAITING:
-            sender.receive(b"1024")
+            sender.receive(b"1436")
     return sender
 
 
@@ -66,7 +66,7 @@ def test_the_invitation_names_port_size_and_md5() -> None:
     sender = sender_of(IMAGE)
     first = sender.invite()
     md5 = hashlib.md5(IMAGE, usedforsecurity=False).hexdigest()
-    assert first == f"0 4000 2560 {md5}\n".encode()
+    assert first == f"0 4000 3590 {md5}\n".encode()
     assert sender.invite() == first
 
 
@@ -83,7 +83,7 @@ def test_a_transfer_ends_accepted() -> None:
         if sender.state is State.WAITING:
             assert sender.receive(str(len(chunk)).encode()) == [Progress(len(sent))]
     assert bytes(sent) == IMAGE
-    assert sender.receive(b"512OK") == [Progress(len(IMAGE)), Accepted()]
+    assert sender.receive(b"718OK") == [Progress(len(IMAGE)), Accepted()]
     assert sender.state is State.ACCEPTED
 
 
@@ -99,14 +99,14 @@ def test_no_chunk_goes_out_before_the_last_one_is_answered() -> None:
 @pytest.mark.parametrize(
     "parts",
     [
-        [b"512OK"],
-        [b"512", b"OK"],
+        [b"718OK"],
+        [b"718", b"OK"],
         [b"5", b"12O", b"K"],
         [b"OK"],
-        [b"10241024512OK"],
-        [b"512", b"512", b"512", b"OK"],
-        [b"512OK\r\n"],
-        [b"512\r\n", b"OK\n"],
+        [b"14361436718OK"],
+        [b"718", b"718", b"718", b"OK"],
+        [b"718OK\r\n"],
+        [b"718\r\n", b"OK\n"],
     ],
 )
 def test_counts_and_ok_may_merge_and_split(parts: Sequence[bytes]) -> None:
@@ -119,7 +119,7 @@ def test_counts_and_ok_may_merge_and_split(parts: Sequence[bytes]) -> None:
 def test_an_error_line_ends_the_session_in_the_device_s_words(line: str, final: bool) -> None:
     """Each of the device's error lines is a failure that quotes it and knows whether another try is useless."""
     sender = finishing()
-    assert sender.receive(f"512{line}\r\n".encode())[-1] == Failed("result", f"the device says: {line}", final)
+    assert sender.receive(f"718{line}\r\n".encode())[-1] == Failed("result", f"the device says: {line}", final)
 
 
 @pytest.mark.parametrize("line", ["OKAY\n", "NOT OK\n", "O.K.\n", "ok\n", "Errno 5\r\n"])
@@ -133,7 +133,7 @@ def test_what_is_not_ok_is_a_failure(line: str) -> None:
 def test_an_error_line_that_is_cut_is_waited_for() -> None:
     """Half an error line is no event; its end makes it one."""
     sender = finishing()
-    assert sender.receive(b"512MD5 Che") == [Progress(len(IMAGE))]
+    assert sender.receive(b"718MD5 Che") == [Progress(len(IMAGE))]
     assert sender.receive(b"ck Failed\r\n") == [Failed("result", "the device says: MD5 Check Failed", False)]
 
 
@@ -150,10 +150,10 @@ def test_an_ok_before_the_last_byte_is_no_acceptance() -> None:
     """A device that says OK in the middle has accepted something else."""
     sender = connected()
     sender.next_chunk()
-    failed = sender.receive(b"1024OK")[-1]
+    failed = sender.receive(b"1436OK")[-1]
     assert isinstance(failed, Failed)
     assert (failed.stage, failed.final) == ("transfer", False)
-    assert "1024 of 2560 bytes" in failed.text
+    assert "1436 of 3590 bytes" in failed.text
 
 
 @pytest.mark.parametrize(("sent_all", "stage"), [(False, "transfer"), (True, "result")])

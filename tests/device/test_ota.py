@@ -15,7 +15,7 @@ import pytest
 from pydantic import SecretStr
 
 from k1nb.config import OtaMode
-from k1nb.device import Device, OtaPassword, PasswordForm, Transfer, ota_answers, send_image
+from k1nb.device import Device, OtaPassword, PasswordForm, Transfer, ota_answers, parse_faults, send_image
 from k1nb.device._espota import Failed, Sender
 from k1nb.device._ota_link import Link
 from k1nb.errors import DeviceUnreachable, ImageError, OtaError, SampleRefused
@@ -221,7 +221,7 @@ def test_a_device_that_stops_answering_fails_in_the_transfer(paths: Paths, mode:
     peer = Peer(talk=lambda *_: time.sleep(0.5))
     error = failure(peer, paths, IMPATIENT, mode=mode)
     assert error.stage == "transfer"
-    assert ("1024 of" if mode == "lock-step" else "0 of") in error.message
+    assert ("1436 of" if mode == "lock-step" else "0 of") in error.message
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -566,3 +566,25 @@ def test_asking_a_device_with_a_password_leaves_it_idle(demo: Device, paths: Pat
         assert asyncio.run(ota_answers(demo, QUICK))
         transfer = send(demo, IMAGE, paths, replace(QUICK, ota_invitation=5.0), password="open sesame")
     assert transfer.seconds < 5
+
+
+@pytest.mark.parametrize(
+    ("fault", "stage"),
+    [
+        ("cut=1", "transfer"),
+        ("cut=99", "transfer"),
+        ("stall=1", "transfer"),
+        ("stall=99", "transfer"),
+        ("bad-md5", "result"),
+        ("lost-ok", "result"),
+    ],
+)
+@pytest.mark.parametrize("mode", MODES)
+def test_a_fault_is_reported_where_it_happened_in_either_mode(
+    demo: Device, paths: Paths, fault: str, stage: str, mode: OtaMode
+) -> None:
+    """A failing simulated device ends both modes at the same stage: what was only sent is not said to have arrived."""
+    timings = replace(QUICK, ota_acknowledge=0.4)
+    with running([demo], paths, faults=parse_faults([fault])), pytest.raises(OtaError) as caught:
+        send(demo, LARGE, paths, timings, mode=mode)
+    assert (caught.value.stage, caught.value.final) == (stage, False)
