@@ -62,7 +62,10 @@ def test_a_pattern_comes_into_a_k1_firmware(tmp_path: Path) -> None:
     status = subprocess.run(["git", "-C", str(clone.path), "status", "-sb"], check=True, capture_output=True, text=True)
     assert status.stdout == "## main\n M firmware/src/pattern_registry.cpp\n"
     author = ["git", "-C", str(clone.path), "show", "-s", "--format=%an <%ae>", made.commit.sha]
-    assert subprocess.run(author, check=True, capture_output=True, text=True).stdout == "K1 workbook <patterns@k1nb.invalid>\n"
+    assert (
+        subprocess.run(author, check=True, capture_output=True, text=True).stdout
+        == "K1 workbook <patterns@k1nb.invalid>\n"
+    )
 
 
 def test_without_a_registry_or_branch_nothing_is_generated(tmp_path: Path) -> None:
