@@ -137,11 +137,18 @@ def late(line: Settings) -> Iterator[tuple[str, float]]:
 
 
 @pytest.fixture(scope="module")
-def failed(line: Settings, wall: Wall, late: tuple[str, float]) -> Execution:  # noqa: ARG001 - it waits meanwhile
-    """Release to a production device whose OTA service is dead; approve it by the command line."""
+def begun(line: Settings, wall: Wall, late: tuple[str, float]) -> tuple[str, str]:  # noqa: ARG001 - it waits meanwhile
+    """Start a release, and another one once the first has left staging and waits at its gate."""
+    first = start(line, wall, "1.0.0")
+    at_gate(line, first)
+    return first, start(line, wall, "1.0.1")
+
+
+@pytest.fixture(scope="module")
+def failed(line: Settings, wall: Wall, begun: tuple[str, str]) -> Execution:
+    """Approve the first release by the command line, for a production device whose OTA service is dead."""
     with running([wall.device], line.paths, line.timings, Faults(ota_dead=Fault())) as simulation:
-        execution_id = start(line, wall, "1.0.0")
-        at_gate(line, execution_id)
+        execution_id = begun[0]
         shown = json.loads(k1nb(line, "approvals", "approve", execution_id, "--json").stdout)
         assert shown["answered"] is False
         words = ("approvals", "approve", execution_id, "-r", "it is Tuesday", "--apply", shown["plan"]["id"])
@@ -183,9 +190,9 @@ def healthy(line: Settings, wall: Wall, failed: Execution) -> Iterator[Running]:
 
 
 @pytest.fixture(scope="module")
-def released(line: Settings, wall: Wall, healthy: Running) -> Execution:
-    """Release to the production device; look at what waits, and approve it."""
-    execution_id = start(line, wall, "1.0.1")
+def released(line: Settings, wall: Wall, healthy: Running, begun: tuple[str, str]) -> Execution:
+    """Look at what the second release waits for, and approve it."""
+    execution_id = begun[1]
     gate = at_gate(line, execution_id)
     assert (gate["question"]["release_version"], gate["question"]["device"]) == ("1.0.1", wall.device.name)
     assert healthy.state()["flashes_completed"] == 0

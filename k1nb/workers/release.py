@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +15,14 @@ from k1nb.conductor import Conductor, ExecutionStatus, Schedule
 from k1nb.config import Settings
 from k1nb.delivery import approvals, webapp
 from k1nb.device import Device
-from k1nb.errors import ConsentError, PrerequisiteError, RetryableFailure, TerminalFailure, UsageError
+from k1nb.errors import (
+    ConductorNotFound,
+    ConsentError,
+    PrerequisiteError,
+    RetryableFailure,
+    TerminalFailure,
+    UsageError,
+)
 from k1nb.firmware import build_folder, remove_build_folder, repository, resolve_commit
 from k1nb.paths import private
 from k1nb.workers._task import TaskContext, task
@@ -300,7 +308,8 @@ def _close(settings: Settings) -> ClosedOut:
         # Sixty looks an hour that found nothing would hide what people look for.
         for earlier in conductor.find(name=LIMIT_WORKFLOW, status=ExecutionStatus.COMPLETED):
             if not earlier.output.get("closed"):
-                conductor.remove(earlier.id)
+                with suppress(ConductorNotFound):  # the search lags
+                    conductor.remove(earlier.id)
     return ClosedOut(closed=[one.gate.execution.id for one in closed], idle=idle)
 
 

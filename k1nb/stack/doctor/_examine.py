@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 
 import psutil
@@ -68,6 +69,7 @@ def _programs() -> list[Check]:
         _host.python_check(version, _facts.python_wanted(), prefix),
         *_host.package_checks(wanted, _facts.installed(wanted), k1nb=__version__),
         _host.git_check(_facts.git(_GIT)),
+        _host.npm_check(shutil.which("npm")),
     ]
 
 

@@ -130,6 +130,14 @@ def git_check(answer: str | None) -> Check:
     return Check("git: found", Status.OK, answer, source="git --version")
 
 
+def npm_check(place: str | None) -> Check:
+    """Say where npm is; a machine that builds no web app does without it."""
+    if place is None:
+        hint = "install Node.js with npm, if web apps are to be built here"
+        return Check("npm: found", Status.NOT_CONFIGURED, "there is no npm; only a web app's build needs it", hint)
+    return Check("npm: found", Status.OK, place, source="PATH")
+
+
 def memory_check(available_mb: int, total_mb: int, heap_mb: int, *, server_runs: bool) -> Check:
     """Judge whether the server with its heap fits into memory, in MiB."""
     name, seen = "memory: available", f"{available_mb:,} of {total_mb:,} MiB"

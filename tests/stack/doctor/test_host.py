@@ -17,6 +17,7 @@ from k1nb.stack.doctor._host import (
     git_check,
     java_check,
     memory_check,
+    npm_check,
     package_checks,
     python_check,
 )
@@ -96,6 +97,12 @@ def test_packages_are_held_against_what_is_declared(
 def test_nothing_declared_is_not_all_well() -> None:
     """Where the declaration itself is missing, nothing is known of the packages."""
     assert package_checks([], {"k1nb": "1.0"}, k1nb="1.0")[1].status is Status.UNKNOWN
+
+
+def test_npm_is_missed_by_web_apps_alone() -> None:
+    """Without npm nothing fails: it is listed with what would need it, and not counted."""
+    assert npm_check("/usr/bin/npm").status is Status.OK
+    assert npm_check(None).status is Status.NOT_CONFIGURED
 
 
 def test_git_is_found_or_not() -> None:
