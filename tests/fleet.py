@@ -27,7 +27,6 @@ from k1nb.plan import Plan
 from k1nb.stack._supervisor import Supervisor
 from tests.device import _images
 
-PATIENCE = 180.0
 PAUSES = 0.02
 """Factor on the pauses before retries of the shipped task definitions."""
 
@@ -38,6 +37,8 @@ class Fleet:
 
     settings: Settings
     devices: list[Device]
+    patience: float = 180.0
+    """Seconds that a rollout may take for what is waited for."""
     simulators: dict[tuple[str, ...], subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
@@ -52,7 +53,7 @@ class Fleet:
         try:
             stack.up(patient, ["conductor"])
             self._define()
-            stack.up(self.settings, ["workers"])
+            stack.up(patient, ["workers"])
             yield
         finally:
             self.switch_off()
@@ -173,7 +174,7 @@ class Planned:
 
     def now(self) -> Progress:
         """Return how it stands; a server that is being restarted is waited for, and so is the rollout's begin."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + self.fleet.patience
         while True:
             try:
                 with self.fleet.conductor() as conductor:
@@ -190,7 +191,7 @@ class Planned:
 
     def until(self, fits: Callable[[Progress], bool], what: str) -> Progress:
         """Wait until it stands as wanted."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + self.fleet.patience
         while not fits(progress := self.now()):
             assert time.monotonic() < deadline, f"not {what}: {progress.as_dict()}"
             time.sleep(0.2)

@@ -22,15 +22,15 @@ from tests.conftest import FreePort, make_home, processes_of
 from tests.fleet import Fleet, fleet_of, some_devices
 from tests.test_json import held
 
-WORDS = ("--waves", "1", "--soak", "0.5", "--pick-up", "0/2 * * * * ?")
-POLICY = Policy(waves="1", soak_seconds=0.5, pick_up="0/2 * * * * ?")
+WORDS = ("--waves", "1", "--soak", "0.5", "--pick-up", "0/5 * * * * ?")
+POLICY = Policy(waves="1", soak_seconds=0.5, pick_up="0/5 * * * * ?")
 LAST = "sim-03"
 
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory, free_port: FreePort) -> Iterator[Fleet]:
     """Return four simulated devices with a stack of their own."""
-    home = make_home(tmp_path_factory.mktemp("fleet") / "home", free_port, timings_scale=0.1, server_heap_mb=512)
+    home = make_home(tmp_path_factory.mktemp("fleet") / "home", free_port, timings_scale=0.2, server_heap_mb=512)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("K1NB_HOME", str(home))
         settings = load()
@@ -75,7 +75,7 @@ def test_a_rollout_whose_worker_host_is_killed_goes_on_by_itself(fleet: Fleet) -
     assert record.verdict is Verdict.WARN, [check.evidence for check in record.checks]
     named = [check for check in record.checks if check.status is Status.WARN and "pending devices" in check.name]
     assert f"{LAST} (offline: it does not answer)" in named[0].evidence
-    assert planned.now().standing is Standing.PENDING
+    assert planned.now().standing in (Standing.PENDING, Standing.RUNNING)  # it may be tried again already
     assert {name: count - before[name] for name, count in fleet.flashes().items()} == {
         "sim-00": 1,
         "sim-01": 1,

@@ -52,14 +52,14 @@ class Hand:
     def finish(self, execution_id: str, answers: Mapping[str, Answer | Sequence[Answer]]) -> dict[str, Any]:
         """Answer each task by its reference name until the execution has ended, and return it.
 
-        Of several answers each attempt gets the next, and the last one stays.
+        Of several answers each attempt, in whichever round of a loop, gets the next, and the last one stays.
         """
         left = {name: [answer] if isinstance(answer, tuple) else list(answer) for name, answer in answers.items()}
         deadline = time.monotonic() + PATIENCE
         while (execution := self.look(execution_id))["status"] == "RUNNING":
             assert time.monotonic() < deadline, f"still running: {[t['referenceTaskName'] for t in execution['tasks']]}"
             for owner, task in self._waiting(execution):
-                given = left[task["referenceTaskName"]]
+                given = left[task["referenceTaskName"].partition("__")[0]]
                 self.answer(owner, task["taskId"], given.pop(0) if len(given) > 1 else given[0])
             time.sleep(0.05)
         return execution

@@ -1,4 +1,4 @@
-"""Run the endurance runs: `python -m tests.endurance [kills] [day] [--executions N] [--page FILE] …`."""
+"""Run the endurance runs: `python -m tests.endurance [kills] [day] [rollout] [--executions N] [--page FILE] …`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from k1nb.config import PREFIX, Settings, variables
-from tests.endurance import _day, _kills
+from tests.endurance import _day, _kills, _rollout
 from tests.endurance._page import write
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "endurance.md"
@@ -20,10 +20,10 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "endurance.md"
 def main(arguments: Sequence[str]) -> int:
     """Run what is asked for; return 0 where everything is as it must be."""
     parser = argparse.ArgumentParser(prog="python -m tests.endurance", description=__doc__)
-    parser.add_argument("runs", nargs="*", choices=("kills", "day", []), help="both if none is given")
-    parser.add_argument("--executions", type=int, default=1000, help="of each run")
+    parser.add_argument("runs", nargs="*", choices=("kills", "day", "rollout", []), help="all if none is given")
+    parser.add_argument("--executions", type=int, default=1000, help="of kills and day")
     parser.add_argument("--kills", type=int, default=5, help="of the worker host, and as many of the server")
-    parser.add_argument("--devices", type=int, default=50, help="simulated devices of the day")
+    parser.add_argument("--devices", type=int, default=50, help="simulated devices of day and rollout")
     parser.add_argument("--scale", type=float, default=0.2, help="of every wait in the day")
     parser.add_argument("--length", type=float, default=2400, help="seconds that the day is compressed to")
     parser.add_argument("--page", type=Path, default=PAGE, metavar="FILE", help="write the figures there")
@@ -35,9 +35,11 @@ def main(arguments: Sequence[str]) -> int:
         console.print(text, style="dim", markup=False, soft_wrap=True)
 
     wrong: list[str] = []
-    for name in given.runs or ("kills", "day"):
+    for name in given.runs or ("kills", "day", "rollout"):
         if name == "kills":
             section = _kills.run(given.executions, given.kills, say)
+        elif name == "rollout":
+            section = _rollout.run(given.devices, given.page.with_name(f"{given.page.stem}-rollout.svg"), say)
         else:
             day = _day.Day(given.executions, given.devices, given.scale, given.length)
             section = _day.run(day, given.page.with_suffix(".svg"), say)
