@@ -179,8 +179,9 @@ def abort(
     """End a rollout for good; deployments that are under way go on to their ends, their rollbacks included."""
     from k1nb.delivery import rollout as operations
 
-    with _conductor(_output.settings()) as conductor:
-        progress = operations.abort(conductor, operations.find(conductor, rollout), reason)
+    settings = _output.settings()
+    with _conductor(settings) as conductor:
+        progress = operations.abort(settings, conductor, operations.find(conductor, rollout), reason)
     _done(progress, "aborted", json=json)
 
 

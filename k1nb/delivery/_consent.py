@@ -10,7 +10,7 @@ import getpass
 import json
 import socket
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,9 @@ class Consent:
     source: str
     """Where it was given: a plan's id, or a gate and its execution."""
     why: str = ""
+    lasts: timedelta = LASTS
+    revoked: bool = False
+    """It was taken back: nothing new is sent, what it was used for may still be rolled back."""
 
     def __str__(self) -> str:
         """Say who consented to what when."""
@@ -70,14 +73,14 @@ def who() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
-def grant(paths: Paths, plan: Plan, devices: Mapping[str, str], why: str = "") -> Consent:
+def grant(paths: Paths, plan: Plan, devices: Mapping[str, str], why: str = "", *, lasts: timedelta = LASTS) -> Consent:
     """Keep that a plan was consented to, for the artifacts that it puts onto devices, by MAC; raises StorageError.
 
     Called by whoever has checked the consent, before an execution is started with the plan's id as its input
     `consent`. It is kept in the home of the device's owner, out of reach of whoever can only start executions.
     """
-    consent = Consent(dict(devices), who(), datetime.now(UTC), plan.id, why)
-    write_text(_file(paths, plan.id), json.dumps({**_CONSENT.dump_python(consent, mode="json"), "plan": plan.purpose}))
+    consent = Consent(dict(devices), who(), datetime.now(UTC), plan.id, why, lasts)
+    _keep(paths, plan.id, consent)
     return consent
 
 
@@ -171,8 +174,10 @@ def _fault(claim: Claim, consent: Consent, ledger: Ledger) -> str | None:
     proven = any(row.artifact_id == claim.artifact_id and row.grade >= Grade.HEALTHY for row in rows)
     if consent.devices[claim.device.mac] != claim.artifact_id and not (claim.back and proven):
         return f"is for artifact {consent.devices[claim.device.mac][:12]}"
-    if datetime.now(UTC) - consent.at > LASTS:
-        return f"was given more than {LASTS.total_seconds() / 3600:.0f} hours ago"
+    if consent.revoked and not claim.back:
+        return "was taken back"
+    if datetime.now(UTC) - consent.at > consent.lasts:
+        return f"was given more than {consent.lasts.total_seconds() / 3600:.0f} hours ago"
     own = {execution.id for execution in claim.executions}
     if any(row.accepted_at and row.accepted_at > consent.at and row.execution_id not in own for row in rows):
         return "was given before the device accepted something else"
@@ -189,6 +194,16 @@ def kept_consent(paths: Paths, plan_id: str) -> Consent | None:
         return _CONSENT.validate_python(content)
     except (OSError, ValueError, ValidationError):
         return None
+
+
+def revoke(paths: Paths, plan_id: str) -> None:
+    """Take the consent to a plan back, where there is one; raises StorageError where that cannot be done."""
+    if consent := kept_consent(paths, plan_id):
+        _keep(paths, plan_id, replace(consent, revoked=True))
+
+
+def _keep(paths: Paths, plan_id: str, consent: Consent) -> None:
+    write_text(_file(paths, plan_id), _CONSENT.dump_json(consent, indent=1).decode())
 
 
 def _file(paths: Paths, plan_id: str) -> Path:

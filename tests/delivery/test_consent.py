@@ -14,7 +14,7 @@ import pytest
 from k1nb import delivery
 from k1nb.conductor import Execution, ExecutionStatus, Task, TaskStatus
 from k1nb.config import Settings
-from k1nb.delivery._consent import LASTS, Claim, Consent, _consents, _fault, grant, kept_consent
+from k1nb.delivery._consent import LASTS, Claim, Consent, _consents, _fault, grant, kept_consent, revoke
 from k1nb.device import Device
 from k1nb.errors import ConductorUnreachable, ConsentError
 from k1nb.firmware import Grade, Ledger
@@ -168,3 +168,17 @@ def test_without_an_answer_of_the_server_nothing_is_allowed(settings: Settings) 
         require(settings, WALL, allowed=True)
     with pytest.raises(ConsentError, match="is a production device"):
         require(settings, WALL, allowed=False)
+
+
+def test_a_consent_may_last_longer_and_be_taken_back(settings: Settings) -> None:
+    """A rollout's consent outlives a day; taken back, it sends nothing new and still lets the device be rolled back."""
+    execution = Execution("e", "device-deployment", 1, ExecutionStatus.RUNNING, input={"consent": PLAN.id})
+    given = grant(settings.paths, PLAN, {WALL.mac: NEW}, lasts=timedelta(days=14))
+    old = replace(given, at=given.at - timedelta(days=13))
+    assert _fault(Claim(WALL, NEW, False, [execution]), old, Ledger(settings.paths)) is None
+    assert faults(settings, execution) == [None]
+    revoke(settings.paths, PLAN.id)
+    assert faults(settings, execution) == ["was taken back"]
+    assert faults(settings, execution, back=True) == [None]
+    revoke(settings.paths, "plan-000000000000")
+    assert kept_consent(settings.paths, "plan-000000000000") is None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 from k1nb.conductor import Conductor, Execution
 from k1nb.config import Settings
+from k1nb.delivery._consent import grant
 from k1nb.delivery.rollout._facts import RolloutFacts, observe
 from k1nb.delivery.rollout._plan import plan
 from k1nb.delivery.rollout._progress import Progress, Standing, read
@@ -14,6 +16,8 @@ from k1nb.delivery.rollout._rollout import WORKFLOW, Rollout
 from k1nb.errors import ConductorUnreachable, ConsentError
 from k1nb.plan import Plan
 
+CONSENT_LASTS = timedelta(days=14)
+"""How long a rollout's consent holds for devices that are picked up later; aborting it takes it back."""
 Told = Callable[[Progress], None]
 
 
@@ -72,8 +76,16 @@ def _start(settings: Settings, facts: RolloutFacts, rollout: Rollout, planned: P
             again = observe(settings, facts.artifact.id, facts.selection)
             if plan(again, rollout.policy)[1].id != planned.id:
                 raise ConsentError("the devices or the ledger have changed since the plan was made", hint="plan again")
+            _consent(settings, rollout, planned)
             conductor.start(WORKFLOW, rollout.as_input(), correlation_id=rollout.key)
     return rollout.id
+
+
+def _consent(settings: Settings, rollout: Rollout, planned: Plan) -> None:
+    """Keep what was consented to for the production devices, so that their deployments find it."""
+    production = {device.mac: rollout.artifact_id for device in rollout.devices if device.role == "production"}
+    if production:
+        grant(settings.paths, planned, production, f"rollout in {len(rollout.waves)} waves", lasts=CONSENT_LASTS)
 
 
 def follow(settings: Settings, conductor: Conductor, rollout_id: str) -> Iterator[Progress]:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 from k1nb.conductor import Conductor
 from k1nb.config import Settings
+from k1nb.delivery._consent import revoke
 from k1nb.delivery.rollout._facts import select
 from k1nb.delivery.rollout._known import State
 from k1nb.delivery.rollout._progress import Progress, Standing, read, rollouts
@@ -62,8 +63,8 @@ def resume(settings: Settings, conductor: Conductor, progress: Progress) -> Prog
     return read(conductor, rollout.id)
 
 
-def abort(conductor: Conductor, progress: Progress, reason: str = "") -> Progress:
-    """End a rollout for good, its later tries too; deployments that are under way go on to their ends.
+def abort(settings: Settings, conductor: Conductor, progress: Progress, reason: str = "") -> Progress:
+    """End a rollout for good, its later tries and its consent too; deployments that are under way go on to their ends.
 
     Raises UsageError where it has ended already.
     """
@@ -71,6 +72,7 @@ def abort(conductor: Conductor, progress: Progress, reason: str = "") -> Progres
     if progress.standing.ended and not _scheduled(conductor, rollout):
         raise _ended(progress, "aborted")
     conductor.remove_schedule(rollout.schedule)
+    revoke(settings.paths, rollout.id)
     if not progress.standing.ended:
         conductor.terminate(progress.execution.id, f"aborted{f': {reason}' if reason else ''}")
     return read(conductor, rollout.id)
