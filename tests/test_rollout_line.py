@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -29,12 +30,13 @@ LAST = "sim-03"
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory, free_port: FreePort) -> Iterator[Fleet]:
-    """Return four simulated devices with a stack of their own."""
+    """Return four simulated devices, the last one of production, with a stack of their own."""
     home = make_home(tmp_path_factory.mktemp("fleet") / "home", free_port, timings_scale=0.2, server_heap_mb=512)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("K1NB_HOME", str(home))
         settings = load()
-    fleet = fleet_of(settings, some_devices(4, free_port))
+    *devices, last = some_devices(4, free_port)
+    fleet = fleet_of(settings, [*devices, replace(last, role="production")])
     with fleet.up():
         fleet.switch_on(off=[LAST])
         yield fleet
