@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from k1nb.device import Device, Readings
 from k1nb.errors import ConsentError, DeviceError, DeviceNonsense, DeviceUnreachable, SampleRefused
-from k1nb.firmware import Artifact, Deployment, Grade, ImageFacts
+from k1nb.firmware import Artifact, Deployment, Grade, ImageFacts, require_fits
 
 
 class Decision(StrEnum):
@@ -45,7 +45,8 @@ class Preflight:
 def decide(facts: PreflightFacts) -> Preflight:
     """Decide whether to deploy.
 
-    Raises SampleRefused, ConsentError, what the device's silence is, or DeviceNonsense where the answer is no.
+    Where the answer is no it raises ImageError, SampleRefused, ConsentError, DeviceNonsense, or what the device's
+    silence is.
     """
     _refuse(facts)
     readings = facts.readings
@@ -78,6 +79,7 @@ def _refuse(facts: PreflightFacts) -> None:
             "itself a simulator",
             hint="build real firmware for this device, or start its simulator with `k1nb up simulator`",
         )
+    require_fits(facts.image.size)
     require_allowed(facts.device, allow_production=facts.allow_production)
 
 

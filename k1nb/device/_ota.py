@@ -17,8 +17,8 @@ from k1nb.device import _espota as espota
 from k1nb.device._inventory import Device
 from k1nb.device._ota_link import Link
 from k1nb.device._proof import prove_simulator, resolve
-from k1nb.errors import ImageError, OtaError, SampleRefused
-from k1nb.firmware import MAX_IMAGE_SIZE, MIN_IMAGE_SIZE, ImageFacts, ImageFile, read_image
+from k1nb.errors import OtaError, SampleRefused
+from k1nb.firmware import ImageFacts, ImageFile, read_image, require_fits
 from k1nb.paths import Paths
 from k1nb.timings import Timings
 
@@ -279,11 +279,7 @@ class _Session:
 
 def _checked(image: bytes | ImageFile) -> ImageFacts:
     facts = image.facts if isinstance(image, ImageFile) else read_image(image)
-    if not MIN_IMAGE_SIZE <= len(image) <= MAX_IMAGE_SIZE:
-        raise ImageError(
-            f"an image of {len(image)} bytes is not sent: a K1 takes {MIN_IMAGE_SIZE} to {MAX_IMAGE_SIZE}",
-            hint="the device would answer nothing to a larger one, and may restart on a tiny one",
-        )
+    require_fits(len(image))
     return facts
 
 

@@ -22,6 +22,7 @@ from k1nb.firmware._image import (
     Style,
     is_stamp,
     read_image,
+    require_fits,
     stamp_of,
 )
 from k1nb.firmware._image_file import ImageFile
@@ -77,6 +78,7 @@ __all__ = [
     "remove_build_folder",
     "repositories",
     "repository",
+    "require_fits",
     "resolve_commit",
     "stamp_of",
 ]

@@ -168,6 +168,15 @@ def read_image(data: bytes) -> ImageFacts:
     )
 
 
+def require_fits(size: int) -> None:
+    """Raise ImageError for an image of a size, in bytes, that no K1 takes."""
+    if not MIN_IMAGE_SIZE <= size <= MAX_IMAGE_SIZE:
+        raise ImageError(
+            f"an image of {size} bytes is not sent: a K1 takes {MIN_IMAGE_SIZE} to {MAX_IMAGE_SIZE}",
+            hint="the device would answer nothing to a larger one, and may restart on a tiny one",
+        )
+
+
 def stamp_of(commit_sha: str) -> str:
     """Return the build stamp of a commit: `k1-` and its first twelve hex digits."""
     return f"k1-{commit_sha[:12]}"
