@@ -83,6 +83,8 @@ class Link(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note the end; where a write found it first, what the device said last still lies in the socket."""
+        if self._over.done():
+            return
         if exc is not None:
             self._note(f"connection: {getattr(exc, 'strerror', None) or exc}")
         if left := _unread(self._transport.get_extra_info("socket").fileno()):
