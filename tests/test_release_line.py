@@ -301,3 +301,13 @@ def test_what_waits_too_long_is_ended_by_the_servers_scheduler(line: Settings, l
     assert (execution.output["approved"], execution.output["by"]) == (False, "time limit")
     assert "nobody answered by" in execution.output["why"]
     assert time.monotonic() - late[1] < PATIENCE
+
+
+def test_the_look_goes_once_nothing_can_wait(line: Settings, late: tuple[str, float]) -> None:
+    """The first look that finds no execution with a gate takes the schedule away, and earlier looks with it."""
+    ended(line, late[0])
+    with Conductor.from_settings(line) as server:
+        idle = not approvals.any_gated(server)
+        look = server.wait(server.start("k1nb-approval-limit", {}), timings=line.timings)
+        assert (look.status, look.output) == (ExecutionStatus.COMPLETED, {"closed": [], "idle": idle})
+        assert ("k1nb-approval-limit" in {schedule.name for schedule in server.schedules()}) is not idle

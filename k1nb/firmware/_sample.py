@@ -19,6 +19,8 @@ _PATTERNS_FILE = "firmware/include/patterns.def"
 _VERSION = re.compile(r'(#define FIRMWARE_VERSION "\d+\.\d+\.)(\d+)"')
 _PATTERN = re.compile(r"^(?:FIRST_)?PATTERN\((?P<id>\w+), .*(?:true|false), (?P<speed>\d+)(?=, \d+\)$)", re.MULTILINE)
 _SPEEDS = 9
+_MADE = (".pio", "__pycache__", "node_modules", "dist")
+"""What builds leave in a checkout of k1nb; the repository starts without."""
 
 
 def ensure_sample_repository(paths: Paths) -> Repository:
@@ -66,7 +68,7 @@ def _lock(repository: Repository) -> FileLock:
 
 def _copy(source: Path, target: Path) -> None:
     # contents only: an installed package may be read-only
-    shutil.copytree(source, target, copy_function=shutil.copyfile, ignore=shutil.ignore_patterns(".pio", "__pycache__"))
+    shutil.copytree(source, target, copy_function=shutil.copyfile, ignore=shutil.ignore_patterns(*_MADE))
 
 
 def _commit(folder: Path, subject: str, names: list[str]) -> None:
