@@ -77,7 +77,7 @@ def _killed(this: Run) -> None:
     planned = fleet.plan(artifact, POLICY)
     command = _apply(planned)
     quarter = max(len(fleet.devices) // 4, 1)
-    kills = {
+    kills: dict[str, Callable[[], None]] = {
         "command line": lambda: os.kill(command.pid, signal.SIGKILL),
         "worker host": lambda: fleet.kill("workers"),
         "server": lambda: fleet.kill("conductor"),
