@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k1nb.conductor import load, longest_path
-from k1nb.conductor._path import HUMAN_LIMIT, duration_seconds, retry_delay, task_seconds
+from k1nb.conductor._path import HUMAN_LIMIT, LOOP_LIMIT, duration_seconds, retry_delay, task_seconds
 from tests.conductor.builders import a_child, a_switch, a_task, a_use, a_workflow, an_end, defined
 
 QUICK = a_task("quick", retryCount=0, timeoutSeconds=10)
@@ -80,6 +80,7 @@ HUMAN = a_use("human", type="HUMAN", inputParameters={HUMAN_LIMIT: 3600})
         ([HUMAN], 3600),
         ([a_use("human", type="HUMAN")], inf),
         ([a_use("loop", type="DO_WHILE", loopOver=[a_use("quick")])], inf),
+        ([a_use("loop", type="DO_WHILE", loopOver=[HUMAN], inputParameters={LOOP_LIMIT: 900}), a_use("quick")], 910),
         ([a_use("unknown")], inf),
         ([a_use("inline", type="INLINE"), a_use("quick")], 10),
     ],

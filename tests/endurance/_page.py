@@ -27,8 +27,8 @@ WHAT = {
     "which brings another image, the others what the device already runs. All must complete, each image must be "
     "flashed once, and memory must be flat.",
     "Rollouts": "Three rollouts over one fleet of simulated devices: a good image, while the command line, the worker "
-    "host and the server are killed (`kill -9`) in turn; an unhealthy image, which must stop at its canary; and a good "
-    "one with three flaky devices, below the threshold. Images differ in their bytes alone. No device may be "
+    "host and the server are killed (`kill -9`) in turn; an image that is unhealthy, which must stop at its canary; "
+    "and a good one with three flaky devices, below the threshold. Images differ in bytes alone. No device may be "
     "flashed twice, but for the canary's way back. The figure is the third rollout.",
 }
 """What each section is about, in the order of the page."""

@@ -36,6 +36,8 @@ class Result(StrEnum):
     PENDING = "pending"
     """Every gate that could be decided is open, and devices are left to be tried again."""
     STOPPED = "stopped"
+    EXPIRED = "expired"
+    """The execution has lasted as long as it may; another one goes on."""
     ASIDE = "aside"
     """Another execution of the same rollout is under way."""
 
@@ -55,7 +57,7 @@ class Step:
 def next_step(rollout: Rollout, known: Known, now: datetime, limit: float = float("inf")) -> Step:
     """Decide what comes next; nothing is begun beyond a gate that is not open, nor more at once than may be.
 
-    `limit` is how many seconds after its begin the rollout stops at the latest.
+    `limit` is how many seconds after its begin the execution begins nothing more.
     """
     late = known.begun_at is not None and now - known.begun_at >= timedelta(seconds=min(limit, 1e9))
     for number in range(1, len(rollout.waves) + 1):
@@ -63,7 +65,7 @@ def next_step(rollout: Rollout, known: Known, now: datetime, limit: float = floa
         if step is None:
             continue
         if late and step.next is not Next.END:
-            return _stop(known, number, (f"it has not finished within {limit:g} s",))
+            return _stop(known, number, (f"it has not finished within {limit:g} s",), Result.EXPIRED)
         return step
     pending = known.within(State.PENDING)
     if pending:
@@ -118,9 +120,9 @@ def _soak(known: Known, number: int, wave: Sequence[Device], policy: Policy, now
     return Step(Next.VERIFY, number)
 
 
-def _stop(known: Known, number: int, reasons: tuple[str, ...]) -> Step:
+def _stop(known: Known, number: int, reasons: tuple[str, ...], result: Result = Result.STOPPED) -> Step:
     """End the rollout at a wave, once nothing is under way any more."""
     if known.within(State.RUNNING):
         return Step(Next.WATCH, number, reasons=reasons)
     said = tuple(f"wave {number}: {reason}" for reason in reasons)
-    return Step(Next.END, number, result=Result.STOPPED, reasons=said)
+    return Step(Next.END, number, result=result, reasons=said)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from k1nb.conductor import Execution, ExecutionStatus
-from k1nb.delivery.rollout import Policy, Rollout
+from k1nb.conductor import Execution, ExecutionStatus, Task, TaskStatus
+from k1nb.delivery.rollout import Notes, Policy, Progress, Rollout, Standing, known_of
 from k1nb.device import Device
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -51,3 +51,40 @@ def deployment(
         started_at=began,
         ended_at=ended if chosen.terminal else None,
     )
+
+
+def a_turn(rollout: Rollout, next_: str = "go_on", number: int = 1, **said: Any) -> Task:
+    """Return a turn that has told something."""
+    notes = said.pop("notes", Notes())
+    output = {"next": next_, "wave": 1, "reasons": ["why"], "result": None, "notes": notes.as_dict(), **said}
+    reference = f"advance_rollout__{number}"
+    given = {"rollout": rollout.id}
+    return Task(f"turn-{number}", reference, "advance_rollout", "SIMPLE", TaskStatus.COMPLETED, given, output)
+
+
+def an_execution(
+    rollout: Rollout, status: str = "RUNNING", *tasks: Task, number: int = 1, reason: str = "", **output: Any
+) -> Execution:
+    """Return an execution of a rollout."""
+    return Execution(
+        f"rollout-{number}",
+        "fleet-rollout",
+        1,
+        ExecutionStatus(status),
+        rollout.key,
+        rollout.as_input(),
+        output,
+        reason,
+        started_at=NOON,
+        ended_at=None if status in ("RUNNING", "PAUSED") else NOON,
+        tasks=tasks,
+    )
+
+
+def a_progress(
+    rollout: Rollout, standing: Standing, *deployments: Execution, notes: Notes | None = None, **more: Any
+) -> Progress:
+    """Return how a rollout stands."""
+    known = known_of(rollout, notes or Notes(), deployments, NOON)
+    ended = "COMPLETED" if standing.ended else "RUNNING"
+    return Progress(rollout, standing, "why", known, an_execution(rollout, ended), **more)

@@ -74,11 +74,11 @@ def test_a_pending_canary_holds_the_rollout() -> None:
 
 
 def test_a_rollout_ends_by_its_limit() -> None:
-    """After its time nothing begins any more; what has been done counts."""
+    """After its time nothing begins any more; that is no decision on the rollout, so that another execution goes on."""
     rollout = a_rollout(2)
     known = known_of(rollout, Notes(), [], NOON)
     step = next_step(rollout, known, NOON + timedelta(seconds=100), 100)
-    assert (step.next, step.result) == (Next.END, Result.STOPPED)
+    assert (step.next, step.result) == (Next.END, Result.EXPIRED)
     running = replace(known_of(rollout, Notes(), [deployment(0, None)]), begun_at=NOON)
     assert next_step(rollout, running, NOON + timedelta(seconds=100), 100).next is Next.WATCH
 
