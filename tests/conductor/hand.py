@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 
@@ -25,8 +25,15 @@ def forget(url: str, definitions: Definitions) -> None:
             http.delete(f"/metadata/workflow/{name}/{version}")
 
 
+Way = tuple[str, str, str]
+"""Name of a workflow, reference name of a SWITCH in it, and the case that was taken; `` is its default."""
+
+
 class Hand:
     """Starts executions on a real server and answers for their tasks, children included."""
+
+    gone: ClassVar[set[Way]] = set()
+    """Every way that an execution finished by hand has gone in this process."""
 
     def __init__(self, url: str) -> None:
         self._http = httpx.Client(**options(30.0, url))
@@ -62,7 +69,18 @@ class Hand:
                 given = left[task["referenceTaskName"].partition("__")[0]]
                 self.answer(owner, task["taskId"], given.pop(0) if len(given) > 1 else given[0])
             time.sleep(0.05)
+        self._remember(execution)
         return execution
+
+    def _remember(self, execution: Mapping[str, Any]) -> None:
+        for task in execution["tasks"]:
+            if task["taskType"] == "SWITCH" and task["status"] == "COMPLETED":
+                case = str(task["outputData"]["evaluationResult"][0])
+                known = case in task["workflowTask"]["decisionCases"]
+                reference = task["workflowTask"]["taskReferenceName"].partition("__")[0]  # of a loop's round
+                self.gone.add((execution["workflowName"], reference, case if known else ""))
+            if task.get("subWorkflowId"):
+                self._remember(self.look(task["subWorkflowId"]))
 
     def _waiting(self, execution: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
         for task in execution["tasks"]:
