@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import cast
 
 from k1nb.device import _espota as espota
@@ -143,8 +144,8 @@ class Link(asyncio.BufferedProtocol):
 
 def _unread(descriptor: int) -> bytes:
     """Return what has arrived at a socket whose transport reads no more."""
-    try:
-        with socket.socket(fileno=os.dup(descriptor)) as rest:
-            return rest.recv(_READ)
-    except OSError:
-        return b""
+    found = b""
+    with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as rest:
+        while data := rest.recv(_READ):
+            found += data
+    return found

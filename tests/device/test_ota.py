@@ -247,6 +247,8 @@ def test_a_reset_connection_is_a_failure(paths: Paths, after: int, mode: OtaMode
     peer = Peer()
 
     def talk(connection: socket.socket, _: int) -> None:
+        # Without it the reset would overtake what was answered.
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         while len(peer.image) < after and (data := peer.read(connection)):
             if len(peer.image) < after:
                 connection.sendall(str(len(data)).encode())
