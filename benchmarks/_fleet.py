@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -50,7 +49,7 @@ def rows(say: Callable[[str], None], devices: int = DEVICES) -> list[Row]:
             plan = plan_definitions(load(), conductor.task_definitions(), conductor.workflow_definitions())
             apply_definitions(conductor, load(), plan)
             simulate = k1nb("device", "simulate", *(device.name for device in fleet))
-            with _running(settings, simulate), _running(settings, _host(devices)) as host:
+            with _running(settings, simulate), _running(settings, k1nb("workers")) as host:
                 _until_up(fleet)
                 watched = _deploy(conductor, host, fleet, artifact)
         say(
@@ -59,10 +58,6 @@ def rows(say: Callable[[str], None], devices: int = DEVICES) -> list[Row]:
         )
     what = f"worker host's memory while {devices} devices are flashed, {watched.transfers} at one moment, RSS"
     return [Row("ota", what, "MB", [watched.most / 1e6], aim=LIMIT)]
-
-
-def _host(devices: int) -> list[str]:
-    return [sys.executable, "-m", "benchmarks._fleet_host", str(devices)]
 
 
 def _device(number: int) -> Device:

@@ -18,6 +18,8 @@ from k1nb.workers._task import TaskContext, task
 
 SUCCESS = "success"
 FAILED = "failed"
+FLEET = 50
+"""Devices that are worked with at once: a task mostly waits for its device. A rollout has a bound of its own."""
 
 
 class DeviceIn(BaseModel):
@@ -49,7 +51,7 @@ class PreflightOut(BaseModel):
     evidence: list[str]
 
 
-@task("preflight_device")
+@task("preflight_device", concurrency=FLEET)
 async def preflight_device(words: PreflightIn, context: TaskContext) -> PreflightOut:
     """Ask everything that must hold before anything is sent."""
     settings = context.settings
@@ -73,7 +75,7 @@ class SnapshotOut(BaseModel):
     readings: dict[str, Any]
 
 
-@task("snapshot_device")
+@task("snapshot_device", concurrency=FLEET)
 async def snapshot_device(words: ArtifactIn, context: TaskContext) -> SnapshotOut:
     """Keep what the device shows and how it feels before it is flashed."""
     device = delivery.resolve(context.settings, words.device, words.device_ip)
@@ -112,7 +114,7 @@ async def _flash(context: TaskContext, words: FlashIn, reason: str, *, back: boo
     )
 
 
-@task("deploy_firmware_ota", cancellable=False)
+@task("deploy_firmware_ota", concurrency=FLEET, cancellable=False)
 async def deploy_firmware_ota(words: FlashIn, context: TaskContext) -> SentOut:
     """Send the artifact's bytes, once, under the device's lock."""
     # Whoever starts an execution writes its reason; by this one the ledger tells a rollback.
@@ -137,7 +139,7 @@ class RollbackOut(SentOut):
     snapshot_id: str | None
 
 
-@task("rollback_firmware", cancellable=False)
+@task("rollback_firmware", concurrency=FLEET, cancellable=False)
 async def rollback_firmware(words: RollbackIn, context: TaskContext) -> RollbackOut:
     """Keep the look unless that was done, then send the last good artifact's bytes, once, under the device's lock."""
     snapshot_id = words.snapshot_id or await _keep_look(words, context)
@@ -216,14 +218,14 @@ def _signature(row: Deployment | None, stamp: str | None) -> str | None:
     return f"artifact:{row.artifact_id[:12]}" if row is not None and row.grade >= Grade.ACCEPTED else None
 
 
-@task("device_health_check")
+@task("device_health_check", concurrency=FLEET)
 async def device_health_check(words: HealthIn, context: TaskContext) -> HealthOut:
     """Watch the device after a deployment until it is proven healthy, and no worse than before, or not."""
     before = await asyncio.to_thread(delivery.readings_before, context.settings, context.execution_id)
     return await _health(words, context, before)
 
 
-@task("verify_rollback")
+@task("verify_rollback", concurrency=FLEET)
 async def verify_rollback(words: HealthIn, context: TaskContext) -> HealthOut:
     """Watch the device after a rollback until it is proven healthy or not; how it was before is no measure then."""
     health = await _health(words.model_copy(update={"deployment_status": SUCCESS}), context)
@@ -254,7 +256,7 @@ class RestoreOut(BaseModel):
     differences: list[str]
 
 
-@task("restore_device")
+@task("restore_device", concurrency=FLEET)
 async def restore_device(words: RestoreIn, context: TaskContext) -> RestoreOut:
     """Put pattern and parameters back, which every reboot resets."""
     if words.restore_look is False or words.snapshot_id is None:
@@ -283,7 +285,7 @@ class RecordOut(BaseModel):
     evidence: list[str]
 
 
-@task("record_deployment")
+@task("record_deployment", concurrency=FLEET)
 async def record_deployment(words: RecordIn, context: TaskContext) -> RecordOut:
     """Conclude the deployment in the ledger, the only source of what is last good."""
     settings = context.settings
