@@ -29,6 +29,8 @@ from tests.device import _images
 
 PAUSES = 0.02
 """Factor on the pauses before retries of the shipped task definitions."""
+RESTARTS = 0.05
+"""Factor on how long a device is away when it restarts: who waits for it doubles its pauses."""
 
 
 @dataclass
@@ -53,7 +55,7 @@ class Fleet:
         try:
             stack.up(patient, ["conductor"])
             self._define()
-            stack.up(patient, ["workers"])
+            stack.up(self.settings, ["workers"])
             yield
         finally:
             self.switch_off()
@@ -88,7 +90,7 @@ class Fleet:
         with (self.settings.home / "simulator.log").open("ab") as log:
             self.simulators[(*faults, *names)] = subprocess.Popen(
                 [sys.executable, "-m", "k1nb", "device", "simulate", *names, *words],
-                env=environment(self.settings),
+                env=environment(self.settings, K1NB_TIMINGS_SCALE=str(RESTARTS)),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -16,15 +16,16 @@ from k1nb.config import load
 from k1nb.delivery import rollout
 from k1nb.delivery.rollout import Policy, Standing
 from k1nb.device import Inventory, flash_lock
-from k1nb.errors import ConsentError, UsageError
+from k1nb.errors import ArtifactError, ConsentError, UsageError
+from k1nb.firmware import Artifact
 from k1nb.records import run_notebook
-from tests.cli.test_app import k1nb
 from tests.conftest import FreePort, make_home, processes_of
-from tests.fleet import Fleet, fleet_of, some_devices
+from tests.fleet import Fleet, Planned, fleet_of, some_devices
 from tests.test_json import held
 
-WORDS = ("--waves", "1", "--soak", "0.5", "--pick-up", "0/5 * * * * ?")
-POLICY = Policy(waves="1", soak_seconds=0.5, pick_up="0/5 * * * * ?")
+pytestmark = pytest.mark.xdist_group("fleet")
+WORDS = ("--waves", "1", "--soak", "0.5", "--pick-up", "0/3 * * * * ?")
+POLICY = Policy(waves="1", soak_seconds=0.5, pick_up="0/3 * * * * ?")
 LAST = "sim-03"
 
 
@@ -55,22 +56,21 @@ def test_a_bad_canary_stops_the_rollout(fleet: Fleet) -> None:
     assert done["result"]["counts"] == {"failed": 1, "not_reached": 3}
     assert "11.0 FPS" in done["result"]["waves"][0]["devices"][0]["reason"]
     assert fleet.flashes() == {"sim-00": 1, "sim-01": 0, "sim-02": 0, LAST: 0}
-    refused = k1nb(fleet.settings, "rollout", "resume", consent)
-    assert refused.returncode == 2
-    assert "cannot be resumed: it is stopped" in refused.stderr
+    with fleet.conductor() as conductor, pytest.raises(UsageError, match="cannot be resumed: it is stopped"):
+        rollout.resume(fleet.settings, conductor, rollout.find(conductor, consent))
 
 
 def test_a_rollout_whose_worker_host_is_killed_goes_on_by_itself(fleet: Fleet) -> None:
     """Killed in the middle of a wave, no device is flashed twice; the one that is off is named, and picked up later."""
     good, before = fleet.artifact(2), fleet.flashes()
-    words = {"artifact": good.id, "waves": "1", "soak_seconds": "0.5", "pick_up": POLICY.pick_up}
-    planned = fleet.plan(good, POLICY)
+    words = {"artifact": good.id, "waves": "100%", "soak_seconds": "0.5", "pick_up": POLICY.pick_up}
+    planned = fleet.plan(good, replace(POLICY, waves="100%"))
 
-    def kill_in_the_second_wave() -> None:
-        planned.until(lambda now: now.counts().get("running", 0) == 2, "both are under way")
+    def kill_in_the_middle() -> None:
+        planned.until(lambda now: now.counts().get("running", 0) == 3, "all of them are under way")
         fleet.kill("workers")
 
-    killer = threading.Thread(target=kill_in_the_second_wave)
+    killer = threading.Thread(target=kill_in_the_middle)
     killer.start()
     record = run_notebook(fleet.settings, "fleet_rollout", words, apply=planned.plan.id)
     killer.join()
@@ -94,9 +94,10 @@ def test_a_rollout_whose_worker_host_is_killed_goes_on_by_itself(fleet: Fleet) -
     assert fleet.plan(good, POLICY).plan.steps == ()
 
 
-def test_people_approve_pause_and_abort_between_deployments(fleet: Fleet) -> None:
+def test_people_approve_resume_pause_and_abort_between_deployments(fleet: Fleet) -> None:
     """A wave waits for its approval; a pause and an abort let what is under way end, and begin nothing more.
 
+    Without its image the rollout breaks, is resumed only once that is back, and goes on where it was, approved.
     A device whose lock somebody else holds is passed over meanwhile, and named.
     """
     again, before = fleet.artifact(3), fleet.flashes()
@@ -107,6 +108,7 @@ def test_people_approve_pause_and_abort_between_deployments(fleet: Fleet) -> Non
         rollout.apply(
             fleet.settings, fleet.plan(again, POLICY).facts, planned.rollout, planned.plan, consent="plan-0123456789ab"
         )
+    _break(planned, again)
     with flash_lock(fleet.paths, fleet.devices[2], fleet.settings.timings):
         assert held(fleet.settings, "rollout resume")["standing"] == "running"
         planned.until(lambda now: now.counts().get("running") == 1, "the second wave is under way")
@@ -116,12 +118,10 @@ def test_people_approve_pause_and_abort_between_deployments(fleet: Fleet) -> Non
     added = some_devices(5, lambda: 1)[4]
     Inventory(fleet.paths).add(added)
     try:
-        changed = k1nb(fleet.settings, "rollout", "resume", planned.rollout.id)
+        with fleet.conductor() as conductor, pytest.raises(ConsentError, match=r"inventory has changed.*sim-04 is new"):
+            rollout.resume(fleet.settings, conductor, planned.now())
     finally:
         Inventory(fleet.paths).remove(added.name)
-    assert changed.returncode == 2
-    assert "the inventory has changed" in changed.stderr
-    assert "sim-04 is new" in changed.stderr
     assert held(fleet.settings, "rollout abort", "--reason", "enough")["standing"] == "aborted"
     shown = held(fleet.settings, "rollout status", planned.rollout.id, codes=(1,))
     assert shown["counts"] == {"succeeded": 2, "pending": 1, "not_reached": 1}
@@ -134,3 +134,18 @@ def test_people_approve_pause_and_abort_between_deployments(fleet: Fleet) -> Non
     }
     with fleet.conductor() as conductor, pytest.raises(UsageError, match="cannot be paused"):
         rollout.pause(conductor, planned.now())
+
+
+def _break(planned: Planned, artifact: Artifact) -> None:
+    """Approve while the image is away, so that the next turn fails for good; then put the image back."""
+    kept = artifact.path.read_bytes()
+    artifact.path.unlink()
+    asked = planned.now().asked
+    assert asked is not None
+    with planned.fleet.conductor() as conductor:
+        conductor.answer(planned.now().execution.id, asked.reference, {"approved": True})
+    broken = planned.until(lambda now: now.standing is Standing.BROKEN, "broken")
+    assert "its image cannot be read" in broken.reason
+    with planned.fleet.conductor() as conductor, pytest.raises(ArtifactError, match="its image cannot be read"):
+        rollout.resume(planned.fleet.settings, conductor, broken)
+    artifact.path.write_bytes(kept)

@@ -53,10 +53,12 @@ class Repair:
 def forgotten(execution: Execution, now: datetime, after: float) -> bool:
     """Tell whether the server has lost sight of an execution: RUNNING, and nothing to do for `after` seconds.
 
-    Whatever waits for a worker, a person or a time has an open task and is not forgotten. `Conductor.decide`
-    continues it. Source: Conductor drops a workflow whose lock it could not get in time.
+    Whatever waits for a worker, a person or a time has an open task and is not forgotten; a loop is open around its
+    tasks and waits for nothing itself. `Conductor.decide` continues it. Source: Conductor drops a workflow whose lock
+    it could not get in time.
     """
-    if execution.status is not ExecutionStatus.RUNNING or any(not task.status.terminal for task in execution.tasks):
+    is_open = any(not task.status.terminal and task.kind != "DO_WHILE" for task in execution.tasks)
+    if execution.status is not ExecutionStatus.RUNNING or is_open:
         return False
     latest = _latest(execution)
     return latest is not None and now - latest > timedelta(seconds=after)

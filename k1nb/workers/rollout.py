@@ -52,8 +52,8 @@ async def advance_rollout(words: AdvanceIn, context: TaskContext) -> AdvanceOut:
     )
 
 
-def _once(context: TaskContext) -> Any:
-    async def once(key: str, effect: Any, look: Any) -> str:
+def _once(context: TaskContext) -> rollout.Once:
+    async def once(key: str, effect: rollout.Effect, look: rollout.Look) -> str:
         return await context.once(key, str, effect, look)
 
     return once

@@ -38,17 +38,17 @@ _OF_A_TASK = (
 
 
 def forget(database: Path, execution: Execution) -> None:
-    """Complete an execution's open tasks behind the server's back, and take it out of the server's queues.
+    """Complete an execution's open tasks, but for a loop around them, behind the server's back, and empty its queues.
 
     That is the state it is left in when the sweeper cannot get its lock; it is as if that was some seconds ago.
     """
-    open_tasks = {task.id for task in execution.tasks if not task.status.terminal}
+    open_tasks = {task.id for task in execution.tasks if not task.status.terminal and task.kind != "DO_WHILE"}
     with closing(sqlite3.connect(database, timeout=30)) as connection, connection:
         _change(connection, "workflow", execution.id, {})
         for task in execution.tasks:
             ended = {"status": "COMPLETED", "endTime": _milliseconds(execution)} if task.id in open_tasks else {}
             _change(connection, "task", task.id, ended)
-        for message in (execution.id, *open_tasks):
+        for message in (execution.id, *(task.id for task in execution.tasks)):
             connection.execute("DELETE FROM queue_message WHERE message_id = ?", (message,))
 
 

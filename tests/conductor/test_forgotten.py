@@ -54,6 +54,21 @@ def test_an_execution_that_no_search_finds_is_continued(
     assert [(task.reference, task.status) for task in done.execution.tasks] == [("first", TaskStatus.SCHEDULED)]
 
 
+def test_an_execution_that_was_forgotten_within_a_loop_is_found(conductor: Conductor, conductor_database: Path) -> None:
+    """The loop itself is open then, and nothing in it: it is continued with its next round."""
+    name = unique("loop")
+    task = name.replace("-", "_")
+    conductor.put_task_definitions([a_task(task)])
+    again = "if ($.each['done'] == true) { false } else { true }"
+    loop = a_use("rounds", type="DO_WHILE", loopCondition=again, loopOver=[a_use(task, "each")])
+    conductor.put_workflow_definition(a_workflow(loop, name=name))
+    execution_id = conductor.start(name, {})
+    forget(conductor_database, conductor.execution(execution_id))
+    (done,) = [one for one in repair(conductor, TIMINGS) if one.execution.id == execution_id]
+    assert (done.forgotten, done.continued) == (True, True)
+    assert [t.reference for t in done.execution.tasks] == ["rounds", "each__1", "each__2"]
+
+
 def test_the_oldest_are_looked_at_first_and_a_cut_is_told(conductor: Conductor, two_steps: str) -> None:
     """However many newer ones run, an old one is found; a look that is cut says how many it took in."""
     name = conductor.execution(two_steps).name

@@ -11,17 +11,20 @@ from k1nb.delivery.rollout._plan import plan
 from k1nb.delivery.rollout._progress import Progress, Standing, read, rollouts
 from k1nb.delivery.rollout._rollout import WORKFLOW, Policy, Rollout, Selection
 from k1nb.delivery.rollout._step import Next, Result, Step, next_step
-from k1nb.delivery.rollout._turn import Turned, turn
+from k1nb.delivery.rollout._turn import Effect, Look, Once, Turned, turn
 from k1nb.delivery.rollout._waves import divide, sizes
 
 __all__ = [
     "WORKFLOW",
     "Decision",
+    "Effect",
     "Gate",
     "Judgement",
     "Known",
+    "Look",
     "Next",
     "Notes",
+    "Once",
     "Policy",
     "Progress",
     "Result",
