@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from k1nb.conductor import Conductor
 from k1nb.config import Settings
-from k1nb.delivery._consent import revoke
+from k1nb.delivery._consent import revoke, who
 from k1nb.delivery.rollout._facts import select
 from k1nb.delivery.rollout._known import State
 from k1nb.delivery.rollout._progress import Progress, Standing, read, rollouts
@@ -54,7 +54,7 @@ def resume(settings: Settings, conductor: Conductor, progress: Progress) -> Prog
     if progress.standing is Standing.PAUSED:
         conductor.resume(progress.execution.id)
     elif progress.asked is not None:
-        answer = {"approved": True, "by": "k1nb rollout resume"}
+        answer = {"approved": True, "by": who(), "why": "k1nb rollout resume"}
         conductor.answer(progress.execution.id, progress.asked.reference, answer)
     elif progress.standing is Standing.PENDING and _schedule_paused(conductor, rollout):
         conductor.resume_schedule(rollout.schedule)
