@@ -59,7 +59,9 @@ def _sha(settings: Settings) -> str:
     """Return the commit that the bench runs already, so that it need not be sent there; without one, a new one."""
     row = Ledger(settings.paths).current(Inventory(settings.paths).get(BENCH).mac)
     if row is not None and row.grade is Grade.IDENTIFIED:
-        return ArtifactStore(settings.paths).get(row.artifact_id).version
+        artifact = ArtifactStore(settings.paths).get(row.artifact_id)
+        if artifact.branch == "main":
+            return artifact.version
     return commit_change(ensure_sample_repository(settings.paths)).sha
 
 

@@ -300,7 +300,7 @@ class Sender:
         digits = "".join(filter(str.isdigit, text[: len(text) - len(words)]))
         if digits:
             events.append(self._count(digits))
-        if words.strip() == "OK":
+        if words.rstrip(" \r\n") == "OK":
             events.append(self._accept())
         elif words and not "OK".startswith(words) and (not data or _complete(words)):
             events.append(self._refusal())
