@@ -25,6 +25,7 @@ One class per situation; the branch says where the blame lies.
     │   ├── DeviceRefused          an error answer, in the device's own words
     │   ├── DeviceNonsense         an answer that is not the device's
     │   ├── DeviceBusy             another operation holds the device
+    │   ├── Superseded             the device has accepted something else since
     │   ├── OtaError               the transfer failed
     │   └── SampleRefused          a sample image was about to reach something that is no simulator
     ├── FirmwareError              the firmware
@@ -167,6 +168,10 @@ class DeviceNonsense(DeviceError):
 
 class DeviceBusy(DeviceError):
     """Another operation holds the device."""
+
+
+class Superseded(DeviceError):
+    """The device has accepted something else since an execution sent it its image."""
 
 
 class OtaError(DeviceError):

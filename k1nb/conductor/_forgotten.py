@@ -64,18 +64,23 @@ def forgotten(execution: Execution, now: datetime, after: float) -> bool:
     return latest is not None and now - latest > timedelta(seconds=after)
 
 
-def running_executions(conductor: Conductor, *, quiet_for: float = 0.0, size: int = LARGEST_PAGE) -> Running:
+def running_executions(
+    conductor: Conductor, *, quiet_for: float = 0.0, size: int = LARGEST_PAGE, paused: bool = False
+) -> Running:
     """Return the `size` oldest running executions; those that moved within `quiet_for` seconds are not fetched.
+
+    With `paused` those that somebody has paused are among them.
 
     One search for each LARGEST_PAGE, one request for each workflow that is defined, and one for each execution that is
     left. Raises ConductorError.
     """
-    limit = datetime.now(UTC) - timedelta(seconds=quiet_for)
-    found = conductor.find(status=ExecutionStatus.RUNNING, size=size, oldest_first=True)
+    wanted = (ExecutionStatus.RUNNING, *((ExecutionStatus.PAUSED,) if paused else ()))
+    limit = datetime.now(UTC) - timedelta(seconds=quiet_for) if quiet_for else datetime.max.replace(tzinfo=UTC)
+    found = conductor.find(status=wanted, size=size, oldest_first=True)
     cut = len(found) >= size
     unlisted = [] if cut else _unlisted(conductor, {execution.id for execution in found})
     looked = [_attempt(conductor, one) for one in (*(each.id for each in found if _quiet(each, limit)), *unlisted)]
-    running = (one for one in looked if one and one.status is ExecutionStatus.RUNNING and _quiet(one, limit))
+    running = (one for one in looked if one and one.status in wanted and _quiet(one, limit))
     return Running(tuple(sorted(running, key=_begin)), len(found) + len(unlisted), cut)
 
 

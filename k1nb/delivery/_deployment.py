@@ -11,11 +11,13 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 
 from k1nb import paths as locations
 from k1nb.config import Settings
 from k1nb.delivery._health import Assessment, HealthLimits, HealthStatus, assess, rebooted
+from k1nb.delivery._past import ROLLBACK
 from k1nb.delivery._preflight import Preflight, PreflightFacts, decide, foreign
 from k1nb.device import (
     Device,
@@ -32,7 +34,7 @@ from k1nb.device import (
     send_image,
     take_snapshot,
 )
-from k1nb.errors import DeviceError, OtaError, StorageError, UsageError
+from k1nb.errors import DeviceBusy, DeviceError, DeviceRefused, OtaError, StorageError, Superseded, UsageError
 from k1nb.firmware import Artifact, ArtifactStore, Deployment, Grade, Ledger, read_image
 
 Progress = Callable[[int, int], None]
@@ -157,7 +159,11 @@ async def send(
     on_progress: Progress | None = None,
     guard: Callable[[], None] | None = None,
 ) -> Sent:
-    """Send an artifact to a device, once for each execution; raises OtaError, SampleRefused or DeviceBusy.
+    """Send an artifact to a device, once for each execution.
+
+    Raises OtaError, SampleRefused, DeviceBusy, also while another deployment of this device has not ended; Superseded
+    where the device has taken something else since this execution's image; what a device says that does not name
+    itself, but for a rollback, which goes to a silent one too.
 
     `guard` is called once the device's lock is held and before anything is written or sent; what it raises ends it.
     """
@@ -167,13 +173,14 @@ async def send(
     async with flash_lock(settings.paths, device, settings.timings):
         if guard is not None:
             guard()
+        _require_turn(settings, ledger.current(device.mac), execution_id, reason, device)
         row = ledger.begin(device.mac, artifact.id, execution_id, reason)
         if row.accepted_at is None:
-            seen = await try_readings(settings, device)  # a silent device may be the right one
-            if seen is not None and seen.mac != device.mac:
-                raise foreign(device, seen)
-            row = _recover(artifact, ledger, row, seen)
+            seen = await _known(settings, device, blindly=reason == ROLLBACK)
+            if _namesake(settings, ledger, device, artifact) is None:
+                row = _recover(artifact, ledger, row, seen)
         if row.accepted_at is not None:
+            _require_current(ledger, row, device)
             return Sent(row, row.accepted_at, True, [f"already accepted at {row.accepted_at:%H:%M:%S}"])
         try:
             with store.open(artifact) as image:
@@ -193,6 +200,60 @@ async def send(
         proof = f"{transfer.size:,} B sent in {transfer.seconds:.1f} s, the device confirmed MD5 {transfer.md5}"
         row = ledger.raise_grade(row.id, Grade.ACCEPTED, proof, accepted_at=transfer.accepted_at)
         return Sent(row, transfer.accepted_at, False, list(transfer.log))
+
+
+def _require_turn(
+    settings: Settings, current: Deployment | None, execution_id: str, reason: str, device: Device
+) -> None:
+    """Raise DeviceBusy while another deployment looks at what the device has become; a rollback need not wait.
+
+    One that was broken off never concludes: it counts for as long as it may look.
+    """
+    if current is None or current.outcome is not None or current.execution_id == execution_id or reason == ROLLBACK:
+        return
+    timings = settings.timings
+    looking = timedelta(seconds=timings.reboot_deadline + 2 * timings.health_window)
+    if current.accepted_at is not None and datetime.now(UTC) - current.accepted_at < looking:
+        raise DeviceBusy(
+            f"{device.label} was just sent {current.artifact_id[:12]} by execution {current.execution_id}, which has "
+            "not ended",
+            hint=f"wait for it: k1nb executions show {current.execution_id}",
+        )
+
+
+def _require_current(ledger: Ledger, row: Deployment, device: Device) -> None:
+    current = ledger.current(device.mac)
+    if current is not None and current.id != row.id:
+        raise Superseded(
+            f"{device.label} has accepted {current.artifact_id[:12]} since it accepted {row.artifact_id[:12]}",
+            hint="start a new deployment; this execution cannot begin again",
+        )
+
+
+async def _known(settings: Settings, device: Device, *, blindly: bool) -> Readings | None:
+    """Return the readings of the device that is meant; None of one that only a rollback goes to.
+
+    Raises DeviceNonsense where another device answers, and what is wrong with one that does not name itself.
+    """
+    seen = await try_readings(settings, device)
+    mac = seen.mac if seen is not None else await _mac(settings, device, blindly=blindly)
+    if mac is not None and mac != device.mac:
+        raise foreign(device, mac)
+    return seen
+
+
+async def _mac(settings: Settings, device: Device, *, blindly: bool) -> str | None:
+    """Return the MAC of whoever answers; None where nobody does, or nobody that can tell, and that is borne."""
+    try:
+        async with DeviceClient(device, settings.paths, settings.timings) as client:
+            return (await client.info()).mac.upper()
+    except DeviceRefused as error:
+        if not blindly or error.status == HTTPStatus.TOO_MANY_REQUESTS:
+            raise
+    except DeviceError:
+        if not blindly:
+            raise
+    return None
 
 
 def _recover(artifact: Artifact, ledger: Ledger, row: Deployment, seen: Readings | None) -> Deployment:
@@ -221,12 +282,16 @@ async def check_health(
     Never raises for a bad device: the assessment says so.
     """
     artifact = ArtifactStore(settings.paths).get(artifact_id)
+    ledger = Ledger(settings.paths)
+    row = ledger.find(device.mac, artifact.id, execution_id)
     first = await _first_after_reboot(settings, device, accepted_at)
     second = None
     if first is not None and rebooted(first, accepted_at):
         await asyncio.sleep(settings.timings.health_window)
         second = await try_readings(settings, device)
-    ledger = Ledger(settings.paths)
+    if other := _other_than(ledger, row):
+        since = f"the device has accepted {other.artifact_id[:12]} since, by execution {other.execution_id}"
+        return Assessment(HealthStatus.SUPERSEDED, row.grade if row else Grade.NONE, [since]), second or first
     assessment = assess(
         mac=device.mac,
         accepted_at=accepted_at,
@@ -237,10 +302,15 @@ async def check_health(
         before=before,
         namesake=_namesake(settings, ledger, device, artifact),
     )
-    row = ledger.find(device.mac, artifact.id, execution_id)
     if row is not None and row.grade < assessment.grade:
         ledger.raise_grade(row.id, assessment.grade, "; ".join(assessment.evidence))
     return assessment, second or first
+
+
+def _other_than(ledger: Ledger, row: Deployment | None) -> Deployment | None:
+    """Return what the device has accepted in the place of a row's artifact since."""
+    current = ledger.current(row.mac) if row is not None and row.accepted_at is not None else None
+    return current if current is not None and row is not None and current.id != row.id else None
 
 
 def _namesake(settings: Settings, ledger: Ledger, device: Device, artifact: Artifact) -> str | None:

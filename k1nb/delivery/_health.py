@@ -27,6 +27,8 @@ class HealthStatus(StrEnum):
     NOT_REBOOTED = "not_rebooted"
     FOREIGN = "foreign_device"
     """Another device answers at the address."""
+    SUPERSEDED = "superseded"
+    """The device has accepted something else since."""
     OFFLINE = "offline"
     NOT_DEPLOYED = "not_deployed"
     NEEDS_USB = "needs_usb"
@@ -38,8 +40,7 @@ class HealthLimits:
     """What a healthy device keeps: bounds of its own, and how far it may fall behind the readings before.
 
     `min_fps` is the lower bound that the workflow design sets for patterns, `min_free_heap_bytes` that of its
-    alert on low memory. The device shows its default pattern after a reboot and may have shown another one before,
-    so the bounds against the readings before are wide.
+    alert on low memory.
     """
 
     min_fps: float = 30.0
@@ -86,9 +87,13 @@ def complaints(reading: Readings, limits: HealthLimits) -> list[str]:
 
 
 def regressions(reading: Readings, before: Readings, limits: HealthLimits) -> list[str]:
-    """Return in what a reading falls behind the one before by more than the limits, one text each."""
+    """Return in what a reading falls behind the one before by more than the limits, one text each.
+
+    How fast a device draws depends on its pattern, so that only readings of the same one are compared for that.
+    """
     found = []
-    if reading.fps < before.fps * (1 - limits.max_fps_drop_percent / 100):
+    alike = reading.pattern == before.pattern
+    if alike and reading.fps < before.fps * (1 - limits.max_fps_drop_percent / 100):
         found.append(
             f"{reading.fps:.1f} FPS, {before.fps:.1f} before: down more than {limits.max_fps_drop_percent:g} %"
         )
@@ -96,7 +101,7 @@ def regressions(reading: Readings, before: Readings, limits: HealthLimits) -> li
         was = f"{reading.free_heap_bytes:,} B free heap, {before.free_heap_bytes:,} before"
         found.append(f"{was}: down more than {limits.max_heap_drop_percent:g} %")
     slow = max(before.avg_render_time_ms * (1 + limits.max_render_growth_percent / 100), _QUICK)
-    if reading.avg_render_time_ms > slow:
+    if alike and reading.avg_render_time_ms > slow:
         was = f"{reading.avg_render_time_ms:.2f} ms render, {before.avg_render_time_ms:.2f} before"
         found.append(f"{was}: up more than {limits.max_render_growth_percent:g} %")
     return found
@@ -177,14 +182,17 @@ def _steady(
         f"steady for {second.uptime_seconds - first.uptime_seconds:.1f} s: {second.fps:.1f} FPS, "
         f"{second.free_heap_bytes:,} B free heap, {second.avg_render_time_ms:.2f} ms render"
     )
-    seen.append(_compared(bar.before))
+    seen.append(_compared(bar.before, second.pattern))
     grade, known_by = identity
     return Assessment(HealthStatus.HEALTHY, grade, [*seen, known_by])
 
 
-def _compared(before: Readings | None) -> str:
+def _compared(before: Readings | None, pattern: str) -> str:
     if before is None:
         return "not compared: no readings from before the deployment"
+    if before.pattern != pattern:
+        heap = f"no worse than before: {before.free_heap_bytes:,} B free heap"
+        return f"{heap}; not compared for speed, for it showed {before.pattern} before and shows {pattern}"
     return (
         f"no worse than before: {before.fps:.1f} FPS, {before.free_heap_bytes:,} B free heap, "
         f"{before.avg_render_time_ms:.2f} ms render"

@@ -113,6 +113,8 @@ def _other_than(
 
 def outcome_after_rollback(status: str, *, needed: str | None, verified: str | None) -> Outcome:
     """Name how a failed deployment ended, from what its rollback reports; nulls mean the rollback did not run."""
+    if status == HealthStatus.SUPERSEDED:
+        return Outcome.failed
     if needed == "none" or verified == HealthStatus.HEALTHY:
         return Outcome.rolled_back
     if verified == HealthStatus.NEEDS_USB:

@@ -126,6 +126,14 @@ def failed_by(past: Past, executions: Collection[str]) -> Deployment | None:
     return next((row for row in past.rows if row.execution_id in executions and not is_rollback(row)), None)
 
 
+def _replaced(past: Past, artifact: Artifact, failed: Deployment) -> bool:
+    """Tell whether somebody has put something else onto the device since, which is none of this rollback's business."""
+    current = past.current
+    if current is None or failed.accepted_at is None or current.accepted_at is None:
+        return False
+    return current.accepted_at > failed.accepted_at and current.artifact_id not in (failed.artifact_id, artifact.id)
+
+
 def needs_flash(artifact: Artifact, failed: Deployment | None, past: Past) -> tuple[bool, str]:
     """Tell whether going to `artifact` needs an OTA: not where the device provably runs it, or never left it."""
     if past.seen is None:
@@ -133,6 +141,8 @@ def needs_flash(artifact: Artifact, failed: Deployment | None, past: Past) -> tu
     runs = running(past)
     if runs.artifact_id == artifact.id and runs.proven:
         return False, f"the device runs it already: {runs.how}"
+    if failed is not None and _replaced(past, artifact, failed):
+        return False, f"the device has accepted {past.current.artifact_id[:12] if past.current else ''} since"
     untouched = failed is not None and failed.grade < Grade.ACCEPTED and not rebooted(past.seen, failed.started_at)
     if untouched and (past.current is None or past.current.artifact_id == artifact.id):
         return False, "the failed image was never accepted and the device has not rebooted since"

@@ -55,7 +55,7 @@ def decide(facts: PreflightFacts) -> Preflight:
             f"device {facts.device.label} does not answer", hint=f"k1nb device info {facts.device.name}"
         )
     if readings.mac != facts.device.mac:
-        raise foreign(facts.device, readings)
+        raise foreign(facts.device, readings.mac)
     if _runs_already(facts, readings):
         return Preflight(Decision.NO_OP, [f"already runs artifact {facts.artifact.id[:12]}, proven before"])
     seen = [f"answers, up for {readings.uptime_seconds:.0f} s, {readings.fps:.1f} FPS"]
@@ -64,10 +64,10 @@ def decide(facts: PreflightFacts) -> Preflight:
     return Preflight(Decision.DEPLOY, [*seen, "its OTA service answers"])
 
 
-def foreign(device: Device, seen: Readings) -> DeviceNonsense:
+def foreign(device: Device, mac: str) -> DeviceNonsense:
     """Return the error for another device at the address of the one that is meant."""
     return DeviceNonsense(
-        f"{device.label} answers with MAC {seen.mac}, the inventory says {device.mac}",
+        f"{device.label} answers with MAC {mac}, the inventory says {device.mac}",
         hint="correct the address in the inventory: k1nb device list",
     )
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from k1nb.conductor import Conductor, Execution, running_executions
+from k1nb.conductor import Conductor, Execution, Schedule, running_executions
 from k1nb.config import Settings
 from k1nb.device import Inventory
 from k1nb.firmware import Artifact, ArtifactStore, Ledger
@@ -35,6 +35,15 @@ def in_use(executions: Iterable[Execution]) -> dict[str, str]:
         for name in _ID.findall(json.dumps(words, default=str)):
             found.setdefault(name, f"execution {execution.id} works with it")
     return found
+
+
+def scheduled(schedules: Iterable[Schedule]) -> dict[str, str]:
+    """Return the artifacts that schedules will start work with, as a rollout's for devices that were offline."""
+    return {
+        name: f"schedule {schedule.name} will work with it"
+        for schedule in schedules
+        for name in _ID.findall(json.dumps(dict(schedule.input), default=str))
+    }
 
 
 def on_devices(settings: Settings) -> dict[str, str]:
@@ -65,11 +74,12 @@ def plan_retention(found: Iterable[Kept], keep: int) -> Plan:
     return Plan("retention of artifacts", steps, {"artifacts": [a.id for a in gone], "keep": keep})
 
 
-def observe_artifacts(settings: Settings, keep: int | None = None) -> list[Kept]:
+def observe_artifacts(settings: Settings, keep: int | None = None, stored: str = "") -> list[Kept]:
     """Ask store, ledger and server what is kept; raises ConductorError where the server does not say what it does."""
     with Conductor.from_settings(settings) as conductor:
-        busy = in_use(running_executions(conductor, size=_ALL).executions)
-    wanted = busy | on_devices(settings)
+        busy = in_use(running_executions(conductor, size=_ALL, paused=True).executions)
+        due = scheduled(conductor.schedules())
+    wanted = due | busy | on_devices(settings) | ({stored: "just stored"} if stored else {})
     return kept(ArtifactStore(settings.paths).list(), keep or settings.artifact_keep, wanted)
 
 
@@ -85,11 +95,14 @@ def prune_artifacts(settings: Settings, *, keep: int | None = None, consent: str
     return plan, _remove(settings, plan.preconditions["artifacts"])
 
 
-def retain_artifacts(settings: Settings) -> list[str]:
-    """Remove what the setting `artifact_keep` does not keep, and return the ids; raises as `prune_artifacts`."""
+def retain_artifacts(settings: Settings, stored: str = "") -> list[str]:
+    """Remove what the setting `artifact_keep` does not keep, and return the ids; raises as `prune_artifacts`.
+
+    `stored` is the artifact for which there must be room: it stays.
+    """
     if len(ArtifactStore(settings.paths).list()) <= settings.artifact_keep:
         return []
-    plan, _ = prune_artifacts(settings)
+    plan = plan_retention(observe_artifacts(settings, stored=stored), settings.artifact_keep)
     return _remove(settings, plan.preconditions["artifacts"])
 
 

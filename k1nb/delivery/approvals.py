@@ -92,7 +92,7 @@ def approve(settings: Settings, conductor: Conductor, gate: Gate, *, consent: st
     if not consent:
         return Answered(gate, plan, {})
     plan.require(consent)
-    if gate.overdue(settings.approval_seconds):
+    if gate.overdue(_at_most(settings, gate)):
         raise ConsentError(
             f"{gate.execution.name} {gate.execution.id} has waited too long, since {gate.asked_at:%Y-%m-%d %H:%M:%S}"
             " UTC: nobody may approve it any more",
@@ -110,11 +110,18 @@ def close_overdue(settings: Settings, conductor: Conductor) -> list[Answered]:
     """Answer every gate whose time is over with no, and return those; raises ConductorError."""
     closed = []
     for gate in waiting_gates(conductor):
-        if gate.overdue(settings.approval_seconds):
-            why = f"nobody answered by {gate.until(settings.approval_seconds):%Y-%m-%d %H:%M:%S} UTC"
+        if gate.overdue(_at_most(settings, gate)):
+            why = f"nobody answered by {gate.until(_at_most(settings, gate)):%Y-%m-%d %H:%M:%S} UTC"
             with suppress(ConsentError):  # somebody was faster, or it was ended
                 closed.append(_answer(conductor, gate, plan_approval(gate), approved=False, by=TIMEOUT_BY, why=why))
     return closed
+
+
+def _at_most(settings: Settings, gate: Gate) -> float:
+    """Return the setting's limit of a release's gate; that of a rollout is its own alone."""
+    if "rollout" in gate.question and gate.limit is not None:
+        return gate.limit.total_seconds()
+    return settings.approval_seconds
 
 
 def any_gated(conductor: Conductor) -> bool:

@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ class Artifact:
     ram_percent: float | None
     warnings: int | None
     stored_at: datetime
+    """When it was stored last."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the artifact as JSON-able data."""
@@ -78,7 +79,7 @@ class ArtifactStore:
         ram_percent: float | None = None,
         warnings: int | None = None,
     ) -> Artifact:
-        """Keep an image with its facts; the same bytes are the artifact that is there, with its first facts.
+        """Keep an image with its facts; the same bytes are the artifact that is there, its facts too, but stored now.
 
         Raises ImageError for bytes that are no image, StorageError where the disk refuses.
         """
@@ -88,7 +89,7 @@ class ArtifactStore:
             raise ArtifactError(f"cannot read {image}: {error.strerror}", hint="build the commit again") from error
         facts = read_image(data)
         try:
-            return self.get(facts.sha256)
+            return self._renewed(self.get(facts.sha256))
         except (UnknownName, ArtifactError):
             pass  # not there, or damaged: written anew below
         artifact = Artifact(
@@ -108,6 +109,13 @@ class ArtifactStore:
             stored_at=datetime.now(UTC),
         )
         write_bytes(artifact.path, data)
+        return self._written(artifact)
+
+    def _renewed(self, artifact: Artifact) -> Artifact:
+        """Count an artifact as stored now, so that it is not taken for an old one while it is about to be used."""
+        return self._written(replace(artifact, stored_at=datetime.now(UTC)))
+
+    def _written(self, artifact: Artifact) -> Artifact:
         write_text(self._facts(artifact.id), _ARTIFACT.dump_json(artifact, indent=2, exclude={"path"}).decode() + "\n")
         return artifact
 

@@ -16,6 +16,7 @@ from k1nb.errors import StorageError, UnknownName
 from k1nb.paths import Paths, write_text
 from k1nb.patterns._compare import Comparison, Thresholds
 from k1nb.patterns._measure import LightFrame, PatternMetrics
+from k1nb.patterns._source import require_id
 
 _PREFIX = "pattern_validation_"
 _UNITS = {"fps": "frames/s", "free_heap_bytes": "B"}
@@ -65,7 +66,7 @@ class Report(BaseModel):
 
 def report_id(paths: Paths, pattern_name: str, execution_id: str, at: datetime) -> str:
     """Return the name of an execution's report: the one it has already, or one with the day, pattern and execution."""
-    ending = f"_{pattern_name}_{re.sub('[^0-9a-f]', '', execution_id)[:12]}"
+    ending = f"_{require_id(pattern_name)}_{re.sub('[^0-9a-f]', '', execution_id)[:12]}"
     there = sorted(paths.reports.glob(f"{_PREFIX}????????{ending}.json"))
     return there[0].stem if there else f"{_PREFIX}{at:%Y%m%d}{ending}"
 

@@ -73,7 +73,7 @@ class Attempts:
             while True:
                 take = take_next and not self._shared.stopped.done()
                 try:
-                    with self._shared.link.request():
+                    with self._shared.link.request(), self._shared.in_hand.asking():
                         return await self._shared.client.update(result, take_next=take)
                 except ConductorNotFound:
                     self._log.warning("the execution is gone; its result is dropped", task=result.task.id)

@@ -15,6 +15,8 @@ class InHand:
     def __init__(self) -> None:
         self._now: set[str] = set()
         self._noted: set[str] | None = None
+        self._open: set[object] = set()
+        self._answered = asyncio.Event()
         self.doubt = asyncio.Event()
         """Set when an answer was lost that may have brought a task: the server takes that for running here."""
 
@@ -37,6 +39,24 @@ class InHand:
             yield self._noted
         finally:
             self._noted = None
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Have a request on its way whose answer may bring a task."""
+        request = object()
+        self._open.add(request)
+        try:
+            yield
+        finally:
+            self._open.discard(request)
+            self._answered.set()
+
+    async def answers(self) -> None:
+        """Return once every request that is on its way now has been answered, or its answer given up."""
+        waiting = set(self._open)
+        while waiting & self._open:
+            self._answered.clear()
+            await self._answered.wait()
 
     def answer_lost(self, error: ConductorError) -> None:
         """Hear how a request failed whose answer may have brought a task."""

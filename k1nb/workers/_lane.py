@@ -99,7 +99,7 @@ class Lane:
         self._wake.clear()
         expected, self._waiting = self._waiting, 0
         try:
-            with self._shared.link.request():
+            with self._shared.link.request(), self._shared.in_hand.asking():
                 tasks = await self._shared.client.poll(
                     self._function.name, worker_id=self._shared.worker_id, domain=self._shared.domain, count=room
                 )

@@ -87,10 +87,11 @@ class Recovery:
         with self._in_hand.noting() as noted:
             await asyncio.wait({self._stopped}, timeout=_POLL_END)
             found = await self._find()
-            await asyncio.wait({self._stopped}, timeout=_POLL_END)  # what was just polled may be on its way
-        for task in found:
-            if task.id not in noted and not self._stopped.done():
-                await self._give_up(task, "which the answer to its poll did not reach")
+            await self._in_hand.answers()  # what was polled meanwhile may be on its way
+            await asyncio.wait({self._stopped}, timeout=_POLL_END)
+            for task in found:
+                if task.id not in noted and not self._stopped.done():
+                    await self._give_up(task, "which the answer to its poll did not reach")
 
     async def _find(self) -> list[PolledTask]:
         delays = pauses(self._settings.timings)

@@ -19,6 +19,7 @@ from k1nb.errors import (
     OtaError,
     SampleRefused,
     StorageError,
+    Superseded,
     TaskFailure,
     TerminalFailure,
     UsageError,
@@ -29,7 +30,7 @@ from k1nb.workers._task import In
 LONGEST_LOG = 10_000
 """Characters of a failure's reason that go into its task's log."""
 
-_FINAL = (UsageError, ImageError, ArtifactError, CommitError, SampleRefused, TerminalFailure)
+_FINAL = (UsageError, ImageError, ArtifactError, CommitError, SampleRefused, Superseded, TerminalFailure)
 
 
 def read_input(model: type[In], task: PolledTask, outputs: Outputs) -> In:

@@ -271,14 +271,14 @@ async def store_artifact(words: StoreIn, context: TaskContext) -> StoreOut:
         artifact_id=artifact.id,
         md5=artifact.md5,
         size=artifact.size,
-        removed=await _retain(context),
+        removed=await _retain(context, artifact.id),
     )
 
 
-async def _retain(context: TaskContext) -> list[str]:
+async def _retain(context: TaskContext, stored: str) -> list[str]:
     """Remove what is beyond retention; where that cannot be done the stored artifact counts all the same."""
     try:
-        removed = await asyncio.to_thread(retain_artifacts, context.settings)
+        removed = await asyncio.to_thread(retain_artifacts, context.settings, stored)
     except K1Error as error:
         await context.log(f"no artifact was removed: {error.message}")
         return []

@@ -84,7 +84,7 @@ def test_the_oldest_are_looked_at_first_and_a_cut_is_told(conductor: Conductor, 
 
 def test_a_cut_is_passed_on(conductor: Conductor, two_steps: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A repair of all tells its caller that it did not see all; one of given ids has nothing to tell."""
-    monkeypatch.setattr(running_executions, "__kwdefaults__", {"quiet_for": 0.0, "size": 1})
+    monkeypatch.setattr(running_executions, "__kwdefaults__", {"quiet_for": 0.0, "size": 1, "paused": False})
     cut: list[int] = []
     repair(conductor, TIMINGS, [two_steps], on_cut=cut.append)
     assert cut == []

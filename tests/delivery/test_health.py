@@ -138,6 +138,18 @@ def test_what_renders_in_no_time_is_not_called_slow() -> None:
     assert len(regressions(replace(FIRST, avg_render_time_ms=1.1), before, HealthLimits())) == 1
 
 
+def test_another_pattern_is_no_measure_of_speed() -> None:
+    """A device that showed a lighter pattern before is not called slow for the one that it starts with; heap counts."""
+    before = replace(FIRST, pattern="solid", fps=166.0, avg_render_time_ms=0.3)
+    second = reading(18, 13, fps=90.0)
+    found = assess(
+        mac=MAC, accepted_at=ACCEPTED, first=FIRST, second=second, stamp=STAMP, limits=HealthLimits(), before=before
+    )
+    assert found.status is HealthStatus.HEALTHY
+    assert "not compared for speed, for it showed solid before and shows prism" in " ".join(found.evidence)
+    assert len(regressions(replace(second, free_heap_bytes=100_000), before, HealthLimits())) == 1
+
+
 def test_without_readings_before_nothing_is_compared_and_that_is_said() -> None:
     """A device that showed nothing before its deployment is judged by itself."""
     found = assess(mac=MAC, accepted_at=ACCEPTED, first=FIRST, second=SECOND, stamp=STAMP, limits=HealthLimits())

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k1nb.conductor import Conductor
+from k1nb.conductor import Conductor, Schedule
 from k1nb.config import Settings
 from k1nb.delivery import in_use, kept, on_devices, plan_retention, prune_artifacts, retain_artifacts
 from k1nb.errors import ConductorUnreachable, ConsentError
@@ -103,6 +103,24 @@ def test_what_an_execution_works_with_stays(full: Settings) -> None:
             assert _ids(full) == [ids[0], ids[5]]
         finally:
             server.terminate(execution, "the test is over")
+
+
+def test_what_was_paused_or_is_scheduled_or_stored_again_stays(full: Settings) -> None:
+    """A paused execution, a schedule and a build that stores old bytes anew each keep their artifact."""
+    ids, name = _ids(full), unique("pausing-")
+    wait = {"name": "wait", "taskReferenceName": "wait", "type": "WAIT", "inputParameters": {"duration": "1 hour"}}
+    with Conductor.from_settings(full) as server:
+        server.put_workflow_definition({**a_workflow(), "name": name, "tasks": [wait]})
+        execution = server.start(name, {"artifact_id": ids[5]})
+        server.pause(execution)
+        server.put_schedule(Schedule(name, "0 0 3 1 1 ?", name, {"plan": {"artifact": ids[4]}}, paused=True))
+        try:
+            assert retain_artifacts(full, ids[3]) == [ids[2]]
+        finally:
+            server.remove_schedule(name)
+            server.terminate(execution, "the test is over")
+    stored(full, f"k1-{0:012x}", _images.sample(f"k1-{0:012x}", seed=0))
+    assert _ids(full)[0] == ids[5]
 
 
 def test_without_the_server_nothing_is_removed(full: Settings, free_port: FreePort) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,11 +82,13 @@ def test_artifact_comes_back_as_it_went_in(store: ArtifactStore, tmp_path: Path)
 
 
 def test_same_bytes_are_the_same_artifact(store: ArtifactStore, tmp_path: Path) -> None:
-    """Putting the same bytes again changes nothing, whatever facts come with them."""
+    """Putting the same bytes again changes nothing, whatever facts come with them, but that they are the newest now."""
     first = store.put(_image(tmp_path), **FACTS)
-    before = _kept(store)
-    assert store.put(_image(tmp_path), **{**FACTS, "version": "d" * 40}) == first
-    assert _kept(store) == before
+    other = store.put(_image(tmp_path, "2.0"), **FACTS)
+    again = store.put(_image(tmp_path), **{**FACTS, "version": "d" * 40})
+    assert replace(again, stored_at=first.stored_at) == first
+    assert store.list() == [again, other]
+    assert len(_kept(store)) == 4
 
 
 def test_list_is_newest_first(store: ArtifactStore, tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ async def _observe(settings: Settings, device: Device, to: str) -> RollbackFacts
     store = ArtifactStore(settings.paths)
     past = await look_back(settings, device)
     if past.seen is not None and past.seen.mac != device.mac:
-        raise foreign(device, past.seen)
+        raise foreign(device, past.seen.mac)
     chosen = Goal(store.get(to).id, "named by the operator") if to else goal(past)
     if chosen is None:
         raise nothing_good(device)

@@ -71,10 +71,13 @@ def abort(settings: Settings, conductor: Conductor, progress: Progress, reason: 
     rollout = progress.rollout
     if progress.standing.ended and not _scheduled(conductor, rollout):
         raise _ended(progress, "aborted")
-    conductor.remove_schedule(rollout.schedule)
     revoke(settings.paths, rollout.id)
+    conductor.remove_schedule(rollout.schedule)
     if not progress.standing.ended:
         conductor.terminate(progress.execution.id, f"aborted{f': {reason}' if reason else ''}")
+    while begun := conductor.running(WORKFLOW, rollout.key):  # the schedule had just started another one
+        conductor.terminate(begun, "aborted")
+    conductor.remove_schedule(rollout.schedule)  # an execution that was ending may have put it back
     return read(conductor, rollout.id)
 
 

@@ -210,7 +210,7 @@ class _Turn:
             return f"vanished: a device with MAC {seen.mac} answers at its address"
         if seen.stamp != artifact.stamp:
             return f"it shows the stamp {seen.stamp or 'none'}, the image carries {artifact.stamp or 'none'}"
-        return "; ".join(complaints(seen, HealthLimits()))
+        return "; ".join(complaints(seen, HealthLimits.of(self._settings)))
 
 
 def _mac(inventory: Inventory, named: str) -> str:

@@ -94,6 +94,6 @@ async def _healthy(settings: Settings, device: Device, when: str) -> Check:
     if seen is None or seen.mac != device.mac:
         what = "it does not answer" if seen is None else f"a device with MAC {seen.mac} answers"
         return Check(name, Status.FAIL, what, hint, device.base_url)
-    if wrong := complaints(seen, HealthLimits()):
+    if wrong := complaints(seen, HealthLimits.of(settings)):
         return Check(name, Status.FAIL, "; ".join(wrong), hint, device.base_url)
     return Check(name, Status.OK, f"up for {seen.uptime_seconds:.0f} s, {seen.fps:.1f} FPS", source=device.base_url)

@@ -1,0 +1,128 @@
+"""Who may send, and what an execution may say of a device that has gone on without it, on a simulated device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from k1nb import delivery
+from k1nb._http import run
+from k1nb.config import Settings
+from k1nb.delivery import HealthStatus
+from k1nb.delivery._deployment import Sent
+from k1nb.delivery._past import ROLLBACK
+from k1nb.device import Device, Inventory, parse_faults
+from k1nb.errors import DeviceBusy, DeviceNonsense, DeviceRefused, DeviceUnreachable, Superseded
+from k1nb.firmware import Artifact, Grade, Ledger, Outcome
+from tests.cli.test_rollback import home, stored
+from tests.conftest import FreePort
+from tests.device import _images
+from tests.device.conftest import Running, running, simulated
+
+STAMP = "k1-" + "7" * 12
+
+
+@pytest.fixture
+def settings(tmp_path: Path, free_port: FreePort) -> Settings:
+    """Settings of a fresh home with one simulated device."""
+    found = home(tmp_path / "home", free_port)
+    Inventory(found.paths).add(simulated(free_port))
+    return found
+
+
+@pytest.fixture
+def bench(settings: Settings) -> Iterator[Running]:
+    """The simulated device, running."""
+    with running(Inventory(settings.paths).list(), settings.paths, settings.timings) as simulation:
+        yield simulation
+
+
+def _image(settings: Settings, number: int, stamp: str | None = None) -> Artifact:
+    stamp = stamp or f"k1-{number:012x}"
+    return stored(settings, stamp, _images.sample(stamp, seed=number))
+
+
+def _send(settings: Settings, device: Device, artifact: Artifact, execution: str, reason: str = "test") -> Sent:
+    async def send() -> Sent:
+        return await delivery.send(settings, device, artifact.id, execution_id=execution, reason=reason)
+
+    return run(send)
+
+
+def _concluded(settings: Settings, sent: Sent, outcome: Outcome = Outcome.succeeded) -> None:
+    Ledger(settings.paths).conclude(sent.deployment.id, outcome, f"outcome {outcome}")
+
+
+def test_an_execution_cannot_begin_again_after_another_one(settings: Settings, bench: Running) -> None:
+    """Restarted after its rollback it sends nothing and proves nothing: what it sent is not what the device runs."""
+    bad, good = _image(settings, 1), _image(settings, 2)
+    first = _send(settings, bench.device, bad, "one")
+    bench.wait_until_up(2)
+    back = _send(settings, bench.device, good, "handler", ROLLBACK)
+    _concluded(settings, first, Outcome.rolled_back)
+    _concluded(settings, back)
+    bench.wait_until_up(3)
+    with pytest.raises(Superseded, match="has accepted"):
+        _send(settings, bench.device, bad, "one")
+
+    async def look() -> HealthStatus:
+        found, _ = await delivery.check_health(
+            settings, bench.device, bad.id, accepted_at=first.accepted_at, execution_id="one"
+        )
+        return found.status
+
+    assert run(look) is HealthStatus.SUPERSEDED
+    row = Ledger(settings.paths).find(bench.device.mac, bad.id, "one")
+    assert row is not None
+    assert row.grade is Grade.ACCEPTED
+    assert bench.state()["flashes_completed"] == 2
+
+
+def test_a_device_is_not_taken_from_a_deployment_that_looks_at_it(settings: Settings, bench: Running) -> None:
+    """Another deployment waits for its end, a rollback does not."""
+    first = _send(settings, bench.device, _image(settings, 1), "one")
+    bench.wait_until_up(2)
+    second = _image(settings, 2)
+    with pytest.raises(DeviceBusy, match="by execution one, which has not ended"):
+        _send(settings, bench.device, second, "two")
+    _concluded(settings, first)
+    assert _send(settings, bench.device, second, "two").repeated is False
+    bench.wait_until_up(3)
+    assert _send(settings, bench.device, _image(settings, 3), "three", ROLLBACK).repeated is False
+    bench.wait_until_up(4)
+    assert bench.state()["flashes_completed"] == 3
+
+
+def test_a_namesake_is_sent_although_the_device_shows_its_stamp(settings: Settings, bench: Running) -> None:
+    """Of two images with one stamp the device may run the other one, so that a broken attempt is no success."""
+    first, second = _image(settings, 1, STAMP), _image(settings, 2, STAMP)
+    _concluded(settings, _send(settings, bench.device, first, "one"))
+    bench.wait_until_up(2)
+    row = Ledger(settings.paths).begin(bench.device.mac, second.id, "two", "test")
+    assert row.accepted_at is None
+    assert _send(settings, bench.device, second, "two").repeated is False
+    bench.wait_until_up(3)
+    assert bench.state()["running"] == second.id
+
+
+def test_nobody_is_flashed_who_does_not_name_himself(settings: Settings) -> None:
+    """Silent, refusing or another device: a deployment goes to none of them; a rollback goes to a silent one alone."""
+    (device,) = Inventory(settings.paths).list()
+    artifact = _image(settings, 1)
+    cases = {"refuses": (DeviceRefused, DeviceRefused), "http-dead": (DeviceUnreachable, None)}
+    for fault, (deploying, rolling_back) in cases.items():
+        with running([device], settings.paths, settings.timings, faults=parse_faults([fault])):
+            with pytest.raises(deploying):
+                _send(settings, device, artifact, fault)
+            if rolling_back is not None:
+                with pytest.raises(rolling_back):
+                    _send(settings, device, artifact, f"{fault} back", ROLLBACK)
+    stranger = replace(device, mac="02:4B:31:00:00:99")
+    with running([stranger], settings.paths, settings.timings) as simulation:
+        for reason in ("test", ROLLBACK):
+            with pytest.raises(DeviceNonsense, match="answers with MAC"):
+                _send(settings, device, artifact, f"stranger {reason}", reason)
+        assert simulation.state()["flashes_completed"] == 0
