@@ -114,9 +114,10 @@ def print_artifacts(console: Console, artifacts: Sequence[Artifact]) -> None:
 
 def print_artifact(console: Console, artifact: Artifact, deployments: Sequence[Deployment]) -> None:
     """Print an artifact's facts, one on a line, and one line for each deployment of it."""
-    facts = _table("artifact", artifact.id)
+    facts = _table()
     usage = {"flash": artifact.flash_percent, "RAM": artifact.ram_percent}
     rows = {
+        "artifact": artifact.id,
         "firmware": artifact.project_name or "unnamed",
         "commit": f"{artifact.version} of {artifact.repo}, branch {artifact.branch}",
         "environment": artifact.environment,
@@ -127,7 +128,7 @@ def print_artifact(console: Console, artifact: Artifact, deployments: Sequence[D
         "file": str(artifact.path),
     }
     for name, value in rows.items():
-        facts.add_row(name, Text(str(value)))
+        facts.add_row(Text(name, style="dim"), Text(str(value)))
     console.print(facts)
     if not deployments:
         console.print("never sent to a device")
@@ -226,8 +227,8 @@ def new_table(*heads: str) -> Table:
 
 def _table(*heads: str) -> Table:
     table = Table(box=None, pad_edge=False, show_header=bool(heads), header_style="dim", padding=(0, 2, 0, 0))
-    for number in range(max(len(heads), 3)):
-        table.add_column(heads[number] if heads else "", overflow="fold")
+    for head in heads or ("", "", ""):
+        table.add_column(head, overflow="fold")
     return table
 
 

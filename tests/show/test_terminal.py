@@ -13,6 +13,7 @@ from k1nb import show
 from k1nb.checks import Check, Status, Verdict
 from k1nb.config import Settings
 from k1nb.device import Device
+from k1nb.firmware import Artifact, Deployment, Grade
 from k1nb.records import Archive
 from k1nb.records._record import Manifest, Record
 from k1nb.records._staging import Staging
@@ -123,3 +124,30 @@ def test_readings_are_printed_with_their_units(stamp: str | None, word: str) -> 
     text = printed(show.print_readings, DEVICE, readings(stamp=stamp))
     for expected in (word, "118.4 fps", "4.31 ms", "212,992 B", "26 h 03 min", "lava"):
         assert expected in text
+
+
+def test_an_artifact_is_shown_with_where_it_went() -> None:
+    """Its facts stand one on a line; each deployment has a line, and one that was never sent says so."""
+    artifact = Artifact(
+        id="a" * 64,
+        path=Path("/store/a.bin"),
+        md5="b" * 32,
+        size=131_520,
+        project_name="k1",
+        version="c" * 40,
+        environment="esp32",
+        repo="K1.node1",
+        branch="main",
+        stamp=None,
+        flash_percent=60.25,
+        ram_percent=None,
+        warnings=0,
+        stored_at=START,
+    )
+    sent = Deployment(
+        1, "02:4B:31:00:00:01", artifact.id, "execution", "test", Grade.HEALTHY, None, [], START, START, START
+    )
+    shown = printed(show.print_artifact, artifact, [sent])
+    for text in ("a" * 64, "c" * 40, "131,520 B, flash 60.2 %", "none: the device cannot show", "not ended", "HEALTHY"):
+        assert text in shown
+    assert "never sent to a device" in printed(show.print_artifact, artifact, [])
