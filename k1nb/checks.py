@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -56,6 +56,8 @@ class Check:
     source: str = ""
     """Where the evidence came from: a URL, a path, a command."""
     seen_at: datetime = field(default_factory=_now)
+    values: Mapping[str, float] = field(default_factory=dict, hash=False)
+    """What was measured, by name with its unit, e.g. `{"render_microseconds": 812.0}`; two runs are compared by it."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the check as JSON-able data."""
@@ -66,6 +68,7 @@ class Check:
             "hint": self.hint,
             "source": self.source,
             "seen_at": self.seen_at.isoformat(timespec="seconds"),
+            "values": dict(self.values),
         }
 
 

@@ -31,7 +31,10 @@ FORMAT: Literal[1] = 1
 # A run's id becomes a folder's name, also when it comes out of an imported file.
 RunId = Annotated[str, Field(pattern=r"^[0-9]{8}-[0-9]{6}-[A-Za-z0-9_-]{1,80}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$")]
-_FREE_TEXT = ("reason", "parameters", "checks", "executions", "artifacts", "versions", "host", "user")
+_FREE_TEXT = (
+    *("reason", "parameters", "checks", "executions", "artifacts", "devices", "versions"),
+    *("target", "host", "user"),
+)
 
 
 class Process(BaseModel):
@@ -63,6 +66,24 @@ def _versions() -> dict[str, str]:
     return {"k1nb": __version__, "python": platform.python_version(), "platform": sys.platform}
 
 
+class Seal(BaseModel):
+    """Where a manifest stands in the chain of all that were sealed here; the signature lies beside the manifest."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    chain: str
+    """Id of the key that signs this chain, in hex as minisign shows it."""
+    number: int
+    """Place in the order of sealing, from 1."""
+    previous: str | None = None
+    """SHA-256 of the manifest that was sealed before it; None for the first one of a chain."""
+    at: AwareDatetime
+    begins: str = ""
+    """Why a chain begins here."""
+    earlier: int | None = None
+    """Number of the seal of the same record that this one takes the place of: a file has joined it, or was pruned."""
+
+
 class Manifest(BaseModel):
     """What is known of a run: its verdict, what the verdict rests on, and the sums of its files."""
 
@@ -81,13 +102,28 @@ class Manifest(BaseModel):
     executions: tuple[str, ...] = ()
     """Executions on the workflow server that the run started or looked at."""
     artifacts: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    """Names of the devices that the run looked at or changed."""
+    resumes: RunId | None = None
+    """The broken run that this one went on from."""
+    target: str = ""
+    """Where Conductor ran, and its address."""
+    source: str = ""
+    """SHA-256 of the notebook's file as it was run, where that is known."""
+    cell_seconds: tuple[float | None, ...] = ()
+    """How long each cell of the executed notebook took; None for one that did not run."""
+    redactions: int = 0
+    """Places in which a secret was masked."""
     versions: dict[str, str] = Field(default_factory=_versions)
     host: str = Field(default_factory=platform.node)
     user: str = Field(default_factory=lambda: psutil.Process().username())
     process: Process | None = None
     """Set while the run is staged."""
     files: dict[FileName, str] = Field(default_factory=dict)
-    """SHA-256 of every other file of the record, by name."""
+    """SHA-256 of every other file of the record, by name; signatures and earlier manifests are none of them."""
+    pruned: dict[FileName, str] = Field(default_factory=dict)
+    """Files that were removed since, and their sums."""
+    seal: Seal | None = None
 
     @property
     def honest(self) -> bool:
