@@ -129,6 +129,12 @@ class Settings(BaseSettings):
     """Whether builds of real firmware carry the commit as a stamp that the device shows; it forces a full rebuild."""
     artifact_keep: int = Field(10, ge=1, le=10_000)
     """Artifacts that are kept, newest first; what a device runs or can go back to is kept besides."""
+    records_keep: int = Field(500, ge=1, le=1_000_000)
+    """Records of each notebook that keep their files, newest first; a manifest stays for ever."""
+    records_keep_days: int = Field(365, ge=1, le=36_500)
+    """Days for which records keep their files; the newest one of each notebook keeps them longer."""
+    records_keep_failed_days: int = Field(1095, ge=1, le=36_500)
+    """Days for which a record that did not pass keeps them whatever the two above say."""
     health_min_fps: float = Field(30.0, ge=0, le=1000)
     """Frames per second below which a device is unhealthy."""
     health_min_free_heap_bytes: int = Field(50_000, ge=0)

@@ -37,6 +37,11 @@ class Paths:
         return self.home / "records" / ".staging"
 
     @property
+    def keys(self) -> Path:
+        """The keys of this installation, for its owner alone."""
+        return self.home / "keys"
+
+    @property
     def stack(self) -> Path:
         """Configuration, data and logs of the local services."""
         return self.home / "stack"

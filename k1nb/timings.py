@@ -70,6 +70,8 @@ class Timings:
     """One delivery of a notification to a webhook; three of them stay below the 30 s of a notification's task."""
     database_lock: float = 10.0
     """How long a writer waits for another process that writes to the same SQLite file."""
+    seal_lock: float = 60.0
+    """How long a run that is over waits for others that are being sealed."""
     forgotten_after: float = 60.0
     """How long an execution is RUNNING with nothing to do before it counts as forgotten by the server."""
     forgotten_look: float = 30.0

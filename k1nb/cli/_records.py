@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from k1nb.cli import _complete, _output
+from k1nb.cli import _complete, _output, _records_seal
 from k1nb.cli._output import Json
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def group(app: typer.Typer) -> typer.Typer:
     app.command("list")(list_)
     app.command()(show)
     app.command("import")(import_)
+    _records_seal.register(app)
     return app
 
 

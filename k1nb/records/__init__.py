@@ -9,9 +9,19 @@ from k1nb.records._importing import import_notebook
 from k1nb.records._notebook import find_notebook, shipped
 from k1nb.records._parameters import Parameter
 from k1nb.records._record import Manifest, Record
+from k1nb.records._retention import Limits, RecordsPruned, prunable, prune_records
 from k1nb.records._run import MIME, Run, connect
 from k1nb.records._runner import Progress, run_notebook
 from k1nb.records._table import badge, checks_html, checks_text, table_html, tally, worst_first
+from k1nb.records._verify import (
+    Verification,
+    export_head,
+    known_keys,
+    read_head,
+    read_key,
+    verify,
+    verify_record,
+)
 
 if TYPE_CHECKING:
     from k1nb.records._engine import Engine
@@ -21,11 +31,14 @@ __all__ = [
     "Archive",
     "Desk",
     "Engine",
+    "Limits",
     "Manifest",
     "Parameter",
     "Progress",
     "Record",
+    "RecordsPruned",
     "Run",
+    "Verification",
     "badge",
     "checks_html",
     "checks_text",
@@ -33,17 +46,25 @@ __all__ = [
     "connect",
     "devices_meant",
     "executions_since",
+    "export_head",
     "find_notebook",
     "import_notebook",
+    "known_keys",
     "lay_out",
     "lost_runs",
     "not_configured",
+    "prunable",
+    "prune_records",
+    "read_head",
+    "read_key",
     "readings_of",
     "run_ids",
     "run_notebook",
     "shipped",
     "table_html",
     "tally",
+    "verify",
+    "verify_record",
     "worst_first",
 ]
 

@@ -63,6 +63,8 @@ def _join(
             f"the notebook says {manifest.verdict} of run {record.id}, its record says {record.verdict}",
             hint="save the notebook again after its last cell has run; otherwise the record is right",
         )
+    if record.manifest.pruned:
+        raise RecordError(f"the files of record {record.id} were pruned", hint="its manifest stays as it is")
     if record.executed is None:
         return staging.join(record, executed, reason)
     if _work(read_notebook(record.executed)) != _work(redacted_notebook(executed, settings.redact)):

@@ -25,6 +25,7 @@ from k1nb.records._redaction import scrub
 from k1nb.secrets import Redactor
 
 MANIFEST = "manifest.json"
+SIGNATURE = f"{MANIFEST}.minisig"
 NOTEBOOK = "notebook.ipynb"
 FORMAT: Literal[1] = 1
 
@@ -229,10 +230,38 @@ def _plain(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_]+", "_", name)[:60] or "notebook"
 
 
+def manifest_text(manifest: Manifest) -> str:
+    """Return the text of a manifest's file."""
+    data = manifest.model_dump(mode="json", exclude={"process"} if manifest.process is None else None)
+    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+
+
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write a manifest into its record's folder, whole."""
-    data = manifest.model_dump(mode="json", exclude={"process"} if manifest.process is None else None)
-    write_text(folder / MANIFEST, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+    write_text(folder / MANIFEST, manifest_text(manifest))
+
+
+def earlier_manifest(number: int) -> str:
+    """Name the file that keeps a manifest of this number whose place another one has taken."""
+    return f"manifest.{number}.json"
+
+
+def earlier_manifests(folder: Path) -> dict[int, Path]:
+    """Return the manifests whose place others have taken, by their seals' numbers."""
+    found = {file: re.fullmatch(r"manifest\.([1-9][0-9]{0,11})\.json", file.name) for file in folder.iterdir()}
+    return {int(match[1]): file for file, match in found.items() if match}
+
+
+def signature_of(file: Path) -> Path:
+    """Return where the signature of a file lies."""
+    return file.with_name(f"{file.name}.minisig")
+
+
+def files_in(folder: Path) -> list[Path]:
+    """Return a record's files, without its manifests and their signatures and without hidden ones."""
+    sealed = {MANIFEST, *(file.name for file in earlier_manifests(folder).values())}
+    sealed |= {f"{name}.minisig" for name in sealed}
+    return [file for file in sorted(folder.iterdir()) if not file.name.startswith(".") and file.name not in sealed]
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -13,8 +13,19 @@ from k1nb.config import Settings
 from k1nb.errors import RecordError, StorageError
 from k1nb.paths import private, unwritable, write_text
 from k1nb.records._archive import LOST, alive, broken, folders, record_in
+from k1nb.records._chain import Chain, copy_for_sealing
 from k1nb.records._notebook import canonical, read_notebook
-from k1nb.records._record import MANIFEST, NOTEBOOK, Manifest, Process, Record, new_id, read_manifest, write_manifest
+from k1nb.records._record import (
+    MANIFEST,
+    NOTEBOOK,
+    Manifest,
+    Process,
+    Record,
+    files_in,
+    new_id,
+    read_manifest,
+    write_manifest,
+)
 from k1nb.records._redaction import scrub
 from k1nb.secrets import Redactor
 
@@ -24,11 +35,12 @@ SUPERSEDED = "its kernel began another run before it concluded"
 
 
 class Staging:
-    """Writes records: nothing that is kept is ever overwritten, and all of it is redacted."""
+    """Writes records: nothing that is kept is ever overwritten, and all of it is redacted and sealed."""
 
     def __init__(self, settings: Settings) -> None:
         self._paths = settings.paths
         self._redact = settings.redact
+        self._chain = Chain(settings.paths, settings.timings)
 
     def begin(self, notebook: str, *, run: str | None = None) -> Record:
         """Stage a new run; it is INTERRUPTED until it concludes. Runs that crashes left are moved in first."""
@@ -68,7 +80,7 @@ class Staging:
         return Record(manifest, record.folder, running=True)
 
     def settle(self, record: Record, *, executed: Any = None, reason: str = "") -> Record:
-        """Close a staged run: add its executed notebook where there is one, then move it in whole.
+        """Close a staged run: add its executed notebook where there is one, seal it and move it in whole.
 
         `reason` says what broke the run; a verdict that would pass is taken back for it.
         """
@@ -81,27 +93,22 @@ class Staging:
             ended_at=manifest.ended_at or datetime.now(UTC),
             process=None,
             files=_sums(record.folder),
+            seal=None,
         )
-        write_manifest(record.folder, manifest.redacted(self._redact))
-        target = self._paths.records / record.id
-        if target.exists():
-            raise RecordError(f"there is a record {record.id} already", hint=f"it was left in {record.folder}")
-        try:
-            record.folder.rename(target)
-        except OSError as error:
-            raise unwritable(target, error) from error
-        return record_in(target)
+        return record_in(self._chain.seal(record.folder, manifest.redacted(self._redact)))
 
     def sweep(self, *, superseded: bool = False) -> None:
         """Move in what crashes left in staging; with `superseded` also what this very process began."""
+        self._chain.finish()
         for folder in folders(self._paths.staging):
             manifest = record_in(folder).manifest
             own = superseded and manifest.process == Process.own()
             if alive(manifest) and not own:
                 continue
-            # Another process may be sweeping too: whoever renames first has done it. A damaged one stays, and shows.
-            with suppress(RecordError, StorageError, FileNotFoundError):
-                self.settle(Record(manifest, folder), reason=SUPERSEDED if own else LOST)
+            # A damaged one, and one that cannot be moved in now, stays and shows.
+            with suppress(RecordError, StorageError), self._chain.turn():
+                if folder.is_dir():  # another process may have been sweeping, too
+                    self.settle(Record(manifest, folder), reason=SUPERSEDED if own else LOST)
 
     def _keep_log(self, folder: Path) -> None:
         """Keep what the kernel wrote outside its cells, redacted, if it wrote anything."""
@@ -129,11 +136,24 @@ class Staging:
             write_text(folder / NOTEBOOK, canonical(redacted_notebook(executed, self._redact)))
 
     def join(self, record: Record, executed: Any, reason: str = "") -> Record:
-        """Add an executed notebook to a closed record that has none yet; `reason` says what it shows to be broken."""
-        self._put_notebook(record.folder, executed)
-        manifest = broken(record.manifest, reason).changed(files=_sums(record.folder)).redacted(self._redact)
-        write_manifest(record.folder, manifest)
-        return Record(manifest, record.folder)
+        """Add an executed notebook to a closed record that has none yet, and seal it again.
+
+        `reason` says what it shows to be broken.
+        """
+        with self._chain.turn():
+            folder = copy_for_sealing(self._paths, record.folder, record.manifest.seal)
+            self._put_notebook(folder, executed)
+            manifest = broken(record.manifest, reason).changed(files=_sums(folder)).redacted(self._redact)
+            return record_in(self._chain.seal(folder, manifest, again=True))
+
+    def prune(self, record: Record) -> Record:
+        """Remove a sealed record's files and seal it again: its manifest stays, and says what was removed."""
+        with self._chain.turn():
+            folder = copy_for_sealing(self._paths, record.folder, record.manifest.seal)
+            for file in files_in(folder):
+                file.unlink()
+            pruned = {**record.manifest.pruned, **record.files}
+            return record_in(self._chain.seal(folder, record.manifest.changed(files={}, pruned=pruned), again=True))
 
     def adopt(self, manifest: Manifest, executed: Any, reason: str = "") -> Record:
         """Make a record of a run that ended elsewhere, from what its notebook carries."""
@@ -153,5 +173,4 @@ def redacted_notebook(executed: Any, redact: Redactor) -> Any:
 
 
 def _sums(folder: Path) -> dict[str, str]:
-    files = (f for f in sorted(folder.iterdir()) if f.is_file() and f.name != MANIFEST and not f.name.startswith("."))
-    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files_in(folder)}

@@ -1,0 +1,328 @@
+"""Are the records what was sealed: every file, every manifest, and none of them missing?
+
+What this cannot tell: whoever holds the secret key can sign anew, and the newest records can vanish together with the
+head of the chain, unless a head was exported before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from k1nb.config import Settings
+from k1nb.errors import K1Error, RecordError
+from k1nb.paths import Paths, write_text
+from k1nb.records._archive import folders
+from k1nb.records._chain import KEY, Chain, Head, SignedHead, head_texts, public_keys
+from k1nb.records._minisign import PublicKey, SecretKey
+from k1nb.records._record import MANIFEST, Manifest, earlier_manifests, files_in, signature_of
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is not as it was sealed."""
+
+    run: str
+    """The record; empty where it is about the chain."""
+    file: str
+    """The file at fault; empty where it is no file."""
+    what: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the problem as JSON-able data."""
+        return {"run": self.run, "file": self.file, "what": self.what}
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One sealed manifest, as the chain sees it."""
+
+    manifest: Manifest
+    sum: str
+    file: str
+
+    @property
+    def number(self) -> int:
+        """Its place in the order of sealing."""
+        return self.manifest.seal.number if self.manifest.seal else 0
+
+
+@dataclass(slots=True)
+class ChainState:
+    """What was found of one chain."""
+
+    id: str
+    seals: int = 0
+    last: int = 0
+    begins: dict[int, str] = field(default_factory=dict)
+    """Why it begins, or goes on after its head was lost, by the number of the seal that says so."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the state as JSON-able data."""
+        begins = [{"number": number, "why": why} for number, why in sorted(self.begins.items())]
+        return {"id": self.id, "seals": self.seals, "last": self.last, "begins": begins}
+
+
+@dataclass(slots=True)
+class Verification:
+    """The outcome of a verification."""
+
+    records: int = 0
+    files: int = 0
+    chains: list[ChainState] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def passes(self) -> bool:
+        """Tell whether everything is as it was sealed."""
+        return not self.problems
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the outcome as JSON-able data."""
+        return {
+            "passes": self.passes,
+            "records": self.records,
+            "files": self.files,
+            "chains": [chain.as_dict() for chain in self.chains],
+            "problems": [problem.as_dict() for problem in self.problems],
+        }
+
+
+def verify(
+    paths: Paths,
+    *,
+    head: SignedHead | None = None,
+    keys: Iterable[PublicKey] = (),
+    on_progress: Progress | None = None,
+) -> Verification:
+    """Verify every record and that none is missing; `head` is one that was exported.
+
+    Only `keys` are trusted where some are given, otherwise this installation's own and those that lie with the records.
+    """
+    trusted = {key.id: key for key in keys} or known_keys(paths)
+    found = Verification()
+    links: list[Link] = []
+    every = folders(paths.records)
+    for number, folder in enumerate(every, 1):
+        links += _folder(folder, trusted, found)
+        if on_progress is not None:
+            on_progress(number, len(every))
+    heads = _heads(paths, trusted)
+    for chain in sorted({_chain(link) for link in links} | set(heads)):
+        own = [link for link in links if _chain(link) == chain]
+        found.chains.append(_state(chain, own))
+        found.problems += _order(own)
+        found.problems += _end(own, heads.get(chain, f"the head of the chain {chain} is missing"), chain)
+    if head is not None:
+        found.problems += _exported(links, head.head)
+    return found
+
+
+def verify_record(paths: Paths, run: str, *, keys: Iterable[PublicKey] = ()) -> Verification:
+    """Verify one record by itself; nothing is said of those before and after it."""
+    found = Verification()
+    _folder(paths.records / run, {key.id: key for key in keys} or known_keys(paths), found)
+    return found
+
+
+def known_keys(paths: Paths) -> dict[str, PublicKey]:
+    """Return this installation's public key and those that lie with the records, by their ids."""
+    known = public_keys(paths)
+    try:
+        own = SecretKey.parse((paths.keys / KEY).read_text(encoding="utf-8")).public
+    except (OSError, UnicodeDecodeError, RecordError):
+        return known
+    return known | {own.id: own}
+
+
+def read_key(file: Path) -> PublicKey:
+    """Read a public key's file; raises RecordError."""
+    try:
+        return PublicKey.parse(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordError(f"{file} cannot be read: {error}", hint="give a public key's file, .pub") from None
+    except RecordError as error:
+        raise RecordError(f"{file}: {error.message}", hint=error.hint) from None
+
+
+def read_head(file: Path, keys: Mapping[str, PublicKey]) -> SignedHead:
+    """Read an exported head and the signature beside it; raises RecordError."""
+    try:
+        statement = file.read_text(encoding="utf-8")
+        signature = signature_of(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordError(
+            f"{file} or its signature cannot be read: {error}", hint="give what k1nb records export --head wrote"
+        ) from None
+    chain = Head.parse(statement).chain
+    if chain not in keys:
+        raise RecordError(f"{file} is signed by the key {chain}, which is not here", hint="give that key with --key")
+    try:
+        return SignedHead.parse(statement + signature, keys[chain])
+    except RecordError as error:
+        raise RecordError(f"{file}: {error.message}", hint=error.hint) from None
+
+
+def _folder(folder: Path, keys: Mapping[str, PublicKey], found: Verification) -> list[Link]:
+    """Look at one record; note what is wrong, and return its sealed manifests, the newest first."""
+    found.records += 1
+    links: list[Link] = []
+    for file in _manifest_files(folder):
+        try:
+            links.append(_link(file, keys))
+        except K1Error as error:
+            found.problems.append(Problem(folder.name, file.name, error.message))
+    if links and links[0].file == MANIFEST:
+        found.files += len(links[0].manifest.files)
+        found.problems += _contents(folder, links)
+    return links
+
+
+def _manifest_files(folder: Path) -> list[Path]:
+    earlier = earlier_manifests(folder) if folder.is_dir() else {}
+    return [folder / MANIFEST, *(earlier[number] for number in sorted(earlier, reverse=True))]
+
+
+def _link(file: Path, keys: Mapping[str, PublicKey]) -> Link:
+    """Read a sealed manifest; raises RecordError with what is wrong with it."""
+    try:
+        data, signature = file.read_bytes(), signature_of(file)
+        manifest = Manifest.model_validate_json(data)
+        if manifest.seal is None:
+            raise _wrong("it has no seal: nothing is proven of this record")
+        if manifest.seal.chain not in keys:
+            raise _wrong(f"the public key of its chain {manifest.seal.chain} is not here")
+        keys[manifest.seal.chain].verify(data, signature.read_text(encoding="utf-8"))
+    except ValidationError as error:
+        raise _wrong(f"it is no manifest: {error.errors()[0]['msg']}") from None
+    except UnicodeDecodeError:
+        raise _wrong("its signature is no text") from None
+    except OSError as error:
+        raise _wrong(f"{Path(error.filename or file).name} cannot be read: {error.strerror}") from None
+    return Link(manifest, hashlib.sha256(data).hexdigest(), file.name)
+
+
+def export_head(settings: Settings, file: Path) -> Head:
+    """Write the head of the chain and its signature beside it, for `minisign -V` and `verify`; return it.
+
+    Raises RecordError where nothing is sealed yet, StorageError.
+    """
+    kept = Chain(settings.paths, settings.timings).head()
+    if kept is None:
+        raise RecordError("nothing is sealed here yet, so there is no head", hint="k1nb run daily_health")
+    write_text(file, kept.head.text, mode=0o644)
+    write_text(signature_of(file), kept.signature, mode=0o644)
+    return kept.head
+
+
+def _wrong(what: str) -> RecordError:
+    return RecordError(what, hint="restore the record from a backup")
+
+
+def _contents(folder: Path, links: Sequence[Link]) -> Iterator[Problem]:
+    """Yield what is wrong with the files of a record whose manifest is as it was signed."""
+    manifest = links[0].manifest
+    run = folder.name
+    if manifest.run != run:
+        yield Problem(run, MANIFEST, f"it is the manifest of run {manifest.run}")
+    if not manifest.honest:
+        yield Problem(run, MANIFEST, f"its verdict {manifest.verdict} does not follow from its checks")
+    there = {file.name: file for file in files_in(folder)}
+    for name, wanted in manifest.files.items():
+        if name not in there:
+            yield Problem(run, name, "it is missing")
+        elif (what := _differs(there[name], wanted)) is not None:
+            yield Problem(run, name, what)
+    yield from (Problem(run, name, "it is no file of the record") for name in sorted(there.keys() - manifest.files))
+    yield from _earlier(run, links)
+
+
+def _differs(file: Path, wanted: str) -> str | None:
+    try:
+        return None if hashlib.sha256(file.read_bytes()).hexdigest() == wanted else "it was changed after it was sealed"
+    except OSError as error:
+        return f"it cannot be read: {error.strerror}"
+
+
+def _earlier(run: str, links: Sequence[Link]) -> Iterator[Problem]:
+    """Yield what is wrong between a record's manifest and those whose place it took."""
+    wanted = links[0].manifest.seal
+    for link in links[1:]:
+        if wanted is None or wanted.earlier != link.number or link.file == MANIFEST:
+            yield Problem(run, link.file, "no later seal of the record names it")
+        wanted = link.manifest.seal
+    if wanted and wanted.earlier is not None:
+        yield Problem(run, f"manifest.{wanted.earlier}.json", "it is missing")
+
+
+def _heads(paths: Paths, keys: Mapping[str, PublicKey]) -> dict[str, Head | str]:
+    """Return the head of each chain, or what is wrong with it."""
+    heads: dict[str, Head | str] = {}
+    for chain, text in head_texts(paths).items():
+        if chain not in keys:
+            heads[chain] = f"the public key of the chain {chain} is not here"
+            continue
+        try:
+            heads[chain] = SignedHead.parse(text, keys[chain]).head
+        except RecordError as error:
+            heads[chain] = error.message
+    return heads
+
+
+def _chain(link: Link) -> str:
+    return link.manifest.seal.chain if link.manifest.seal else ""
+
+
+def _state(chain: str, links: Sequence[Link]) -> ChainState:
+    begins = {link.number: link.manifest.seal.begins for link in links if link.manifest.seal}
+    last = max((link.number for link in links), default=0)
+    return ChainState(chain, len(links), last, {number: why for number, why in begins.items() if why})
+
+
+def _order(links: Iterable[Link]) -> Iterator[Problem]:
+    """Yield what is missing from a chain or out of its order."""
+    number, before = 0, None
+    for link in sorted(links, key=lambda link: link.number):
+        seal, run = link.manifest.seal, link.manifest.run
+        if seal is None:
+            continue
+        if link.number == number:
+            yield Problem(run, link.file, f"there is another seal of number {number}")
+            continue
+        if link.number > number + 1:
+            yield Problem("", "", f"{_range(number + 1, link.number - 1)} missing: what they sealed was removed")
+        elif seal.previous != before:
+            yield Problem(run, link.file, f"seal {link.number} does not follow on the seal {number} that is here")
+        number, before = link.number, link.sum
+
+
+def _range(first: int, last: int) -> str:
+    return f"seal {first} is" if first == last else f"the seals {first} to {last} are"
+
+
+def _end(links: Sequence[Link], head: Head | str, chain: str) -> Iterator[Problem]:
+    """Yield what a chain's own head says against what is there, or what is wrong with the head."""
+    last = max(links, key=lambda link: link.number, default=None)
+    if isinstance(head, str):
+        yield Problem("", f"{chain}.head", head)
+    elif last is None or last.number < head.number:
+        first = last.number + 1 if last else 1
+        yield Problem("", "", f"{_range(first, head.number)} missing: the newest records were removed")
+    elif last.number > head.number or last.sum != head.manifest:
+        what = f"the head says {head.number} seals, the last of run {head.run}; it is of another state"
+        yield Problem(last.manifest.run, f"{chain}.head", what)
+
+
+def _exported(links: Iterable[Link], head: Head) -> Iterator[Problem]:
+    """Yield what an exported head says against what is there."""
+    there = {link.sum for link in links if _chain(link) == head.chain}
+    if head.manifest not in there:
+        what = f"seal {head.number} of the chain {head.chain}, of {head.at:%Y-%m-%d %H:%M:%S} UTC, is not here"
+        yield Problem(head.run, MANIFEST, f"{what}: the exported head names it")

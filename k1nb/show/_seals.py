@@ -1,0 +1,32 @@
+"""What a verification of records found, for terminals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from k1nb.records import Verification
+
+
+def print_verification(console: Console, found: Verification) -> None:
+    """Print what is not as it was sealed, then what was looked at."""
+    for problem in found.problems:
+        where = " ".join(part for part in (problem.run, problem.file) if part) or "chain"
+        console.print(Text.assemble((where, "bold"), f": {problem.what}"), soft_wrap=True)
+    for chain in found.chains:
+        console.print(Text(f"chain {chain.id}: {chain.seals} seals, the last is {chain.last}"), soft_wrap=True)
+        for number, why in sorted(chain.begins.items()):
+            console.print(Text(f"  seal {number}: {why}", style="dim"), soft_wrap=True)
+    told = f"{found.records} records, {found.files} files: "
+    problems = len(found.problems)
+    if problems:
+        said = Text(f"{told}{problems} {'problem' if problems == 1 else 'problems'}", style="bold red")
+    elif found.records:
+        said = Text(f"{told}as they were sealed", style="green")
+    else:
+        said = Text("no record is here, so nothing was verified", style="yellow")
+    console.print(said, soft_wrap=True)
