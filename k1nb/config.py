@@ -21,14 +21,12 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from k1nb.errors import SettingError
 from k1nb.paths import Paths
-from k1nb.secrets import Redactor
+from k1nb.secrets import Redactor, weakness
 from k1nb.timings import Timings
 
 PREFIX = "K1NB_"
 OtaMode = Literal["lock-step", "streaming"]
 """How an image goes to a device: a chunk and then its answer, or ahead of the answers."""
-_SHORTEST_SECRET = 8
-"""Characters of an address's path that are masked by themselves; a shorter one is hardly secret, and hides words."""
 
 
 def _absolute(value: Any) -> Any:
@@ -165,6 +163,21 @@ class Settings(BaseSettings):
                 raise ValueError(f"{name!r} is no host: names or addresses with blanks between are wanted, or *")
         return value
 
+    @field_validator("conductor_auth_secret", "github_webhook_secret", "ota_password")
+    @classmethod
+    def _strong(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and (wrong := weakness(value.get_secret_value(), cls.model_fields)):
+            raise ValueError(f"{wrong}, for every place that has it is masked")
+        return value
+
+    @field_validator("ota_passwords")
+    @classmethod
+    def _strong_ones(cls, values: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        for device, value in values.items():
+            if value and (wrong := weakness(value.get_secret_value(), cls.model_fields)):
+                raise ValueError(f"{wrong}, for every place that has it is masked (the one of {device})")
+        return values
+
     @field_validator("notify_webhook_url")
     @classmethod
     def _webhook(cls, value: SecretStr | None) -> SecretStr | None:
@@ -246,11 +259,14 @@ class Settings(BaseSettings):
 
 
 def _parts(addresses: str) -> Iterator[str]:
-    """Yield what may be said of secret addresses: each one, and each one's path, as an error answer may repeat it."""
+    """Yield what may be said of secret addresses: each one, and each one's path, as an error answer may repeat it.
+
+    A path that is a mere word is no secret, and would hide the word.
+    """
     for address in addresses.split():
         yield address
         path = address.partition("://")[2].partition("/")[2]
-        if len(path) >= _SHORTEST_SECRET:
+        if not weakness(path):
             yield path
 
 

@@ -89,25 +89,25 @@ def test_json_that_is_none_is_a_setting_error(name: str, monkeypatch: pytest.Mon
 def test_a_device_s_own_ota_password_wins(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A device is told its own OTA password, else the general one; an empty one is none."""
     assert config.load().ota_password_of("wall") is None
-    (home / "k1nb.toml").write_text('ota_password = ""\nota_passwords = {wall = "older-secret"}\n')
+    (home / "k1nb.toml").write_text('ota_password = ""\nota_passwords = {wall = "older-secret-3"}\n')
     assert config.load().ota_password_of("shelf") is None
-    monkeypatch.setenv("K1NB_OTA_PASSWORD", "general-secret")
-    monkeypatch.setenv("K1NB_OTA_PASSWORDS", '{"wall": "wall-secret"}')
+    monkeypatch.setenv("K1NB_OTA_PASSWORD", "general-secret-1")
+    monkeypatch.setenv("K1NB_OTA_PASSWORDS", '{"wall": "wall-secret-2"}')
     settings = config.load()
     own, general = settings.ota_password_of("wall"), settings.ota_password_of("shelf")
     assert own is not None
     assert general is not None
-    assert (own.get_secret_value(), general.get_secret_value()) == ("wall-secret", "general-secret")
+    assert (own.get_secret_value(), general.get_secret_value()) == ("wall-secret-2", "general-secret-1")
 
 
 def test_ota_passwords_are_secrets(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are masked, redacted, refused without being quoted, and not among the variables handed to children."""
-    monkeypatch.setenv("K1NB_OTA_PASSWORD", "general-secret")
-    monkeypatch.setenv("K1NB_OTA_PASSWORDS", '{"wall": "wall-secret"}')
+    monkeypatch.setenv("K1NB_OTA_PASSWORD", "general-secret-1")
+    monkeypatch.setenv("K1NB_OTA_PASSWORDS", '{"wall": "wall-secret-2"}')
     settings = config.load()
     shown = f"{settings!r}{settings.model_dump()}{settings.model_dump_json()}{config.variables(settings)}"
-    assert "-secret" not in shown
-    assert settings.redact("wall-secret general-secret") == "[redacted] [redacted]"
+    assert "-secret-" not in shown
+    assert settings.redact("wall-secret-2 general-secret-1") == "[redacted] [redacted]"
     assert not {"K1NB_OTA_PASSWORD", "K1NB_OTA_PASSWORDS"} & config.variables(settings).keys()
     assert not {"K1NB_OTA_PASSWORD", "K1NB_OTA_PASSWORDS"} & config.bare_environment().keys()
     monkeypatch.delenv("K1NB_OTA_PASSWORDS")

@@ -16,11 +16,12 @@ from k1nb.config import Settings, environment, load, variables
 from k1nb.errors import RecordError, Stopped
 from k1nb.paths import private
 from k1nb.records._notebook import INJECTED, tagged, unexpected_error, words
-from k1nb.records._parameters import assigned, checked, refuse_unknown
+from k1nb.records._parameters import assigned, checked, refuse_secrets, refuse_unknown
 from k1nb.records._record import NOTEBOOK, Record
 from k1nb.records._run import parameters_of
 from k1nb.records._signals import raising
 from k1nb.records._staging import KERNEL_LOG, Staging
+from k1nb.secrets import Redactor
 
 if TYPE_CHECKING:
     from jupyter_client.manager import AsyncKernelManager
@@ -48,7 +49,7 @@ class Engine(NBClientEngine):  # type: ignore[misc] # papermill has no annotatio
     ) -> Any:
         """Run a notebook that papermill has prepared; raises ParameterError before anything starts."""
         settings = settings or load()
-        refuse_parameters(nb)
+        refuse_parameters(nb, settings.redact)
         staging = Staging(settings)
         record = staging.begin(Path(options.get("input_path") or "notebook").stem, run=run)
         saved = output_path or str(record.folder / NOTEBOOK)
@@ -100,11 +101,15 @@ class Engine(NBClientEngine):  # type: ignore[misc] # papermill has no annotatio
             return client.execute(env=environment(settings, **changes), stdout=log, stderr=log, cleanup_kc=True)
 
 
-def refuse_parameters(notebook: Any) -> None:
-    """Raise ParameterError where papermill was given a parameter that the notebook does not declare, or not so."""
+def refuse_parameters(notebook: Any, redact: Redactor) -> None:
+    """Raise ParameterError where papermill was given a parameter that the notebook does not declare, or not so.
+
+    One that holds a secret is refused as well, by default or given.
+    """
     known = parameters_of(notebook)
-    refuse_unknown(known, assigned(tagged(notebook, INJECTED) or ""))
     given = notebook.metadata.get("papermill", {}).get("parameters") or {}
+    refuse_secrets({name: parameter.default for name, parameter in known.items()} | given, redact)
+    refuse_unknown(known, assigned(tagged(notebook, INJECTED) or ""))
     for name in known.keys() & given.keys():
         checked(known[name], given[name])
 

@@ -14,8 +14,9 @@ from k1nb.errors import RecordError, UnknownName
 from k1nb.records._archive import Archive
 from k1nb.records._notebook import outputs, read_notebook, unexpected_error, words
 from k1nb.records._record import Manifest, Record, id_of_bytes
+from k1nb.records._redaction import redacted_notebook
 from k1nb.records._run import MIME
-from k1nb.records._staging import Staging, redacted_notebook
+from k1nb.records._staging import Staging
 
 NEVER = "the notebook never concluded"
 

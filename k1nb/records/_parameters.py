@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from k1nb.errors import ParameterError
+from k1nb.secrets import Redactor
 
 Value = str | int | float | bool
 
@@ -109,6 +110,16 @@ def refuse_unknown(known: Mapping[str, Parameter], names: Iterable[str]) -> None
         raise ParameterError(
             f"the notebook has no parameter {name!r}", hint=f"did you mean {near[0]}? {every}" if near else every
         )
+
+
+def refuse_secrets(values: Mapping[str, Any], redact: Redactor) -> None:
+    """Raise ParameterError for the first parameter that is or holds a secret, whose value is not told."""
+    for name, value in values.items():
+        if redact.found(f"{name} {value}"):
+            raise ParameterError(
+                f"parameter {redact(name)} holds a secret, and parameters are kept in records",
+                hint="leave it out: notebooks and task functions take secrets from the settings by themselves",
+            )
 
 
 def assigned(source: str) -> list[str]:

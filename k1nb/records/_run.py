@@ -10,7 +10,15 @@ from k1nb.checks import Check, Verdict, verdict
 from k1nb.config import Settings, load
 from k1nb.errors import ParameterError, RecordError, VerdictNotPassed
 from k1nb.records._notebook import PARAMETERS, find_notebook, read_template, tagged
-from k1nb.records._parameters import Parameter, Value, assigned, declared, from_namespace, refuse_unknown
+from k1nb.records._parameters import (
+    Parameter,
+    Value,
+    assigned,
+    declared,
+    from_namespace,
+    refuse_secrets,
+    refuse_unknown,
+)
 from k1nb.records._record import Manifest, Record
 from k1nb.records._staging import Staging
 from k1nb.records._table import tally, verdict_html, verdict_text, worst_first
@@ -118,6 +126,7 @@ def connect(notebook: str, namespace: dict[str, Any]) -> Run:
     settings = load()
     file = find_notebook(notebook)
     known = parameters_of(read_template(file))
+    refuse_secrets({name: namespace.get(name) for name in (*known, *_injected())}, settings.redact)
     refuse_unknown(known, _injected())
     values = from_namespace(known, namespace)
     staging = Staging(settings)

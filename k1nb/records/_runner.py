@@ -10,7 +10,7 @@ from k1nb.config import Settings
 from k1nb.errors import ParameterError, RecordError
 from k1nb.records._archive import Archive
 from k1nb.records._notebook import find_notebook, read_template
-from k1nb.records._parameters import from_text
+from k1nb.records._parameters import from_text, refuse_secrets
 from k1nb.records._record import Record, new_id
 from k1nb.records._run import parameters_of
 
@@ -35,6 +35,7 @@ def run_notebook(
     source = read_template(file)
     known = parameters_of(source)
     texts = {**parameters, **({"apply": apply} if apply else {})}
+    refuse_secrets({name: parameter.default for name, parameter in known.items()} | texts, settings.redact)
     if apply and "apply" not in known:
         raise ParameterError(f"{file.stem} applies nothing", hint="run it without --apply")
     values = from_text(known, texts)

@@ -26,11 +26,12 @@ from k1nb.records._record import (
     read_manifest,
     write_manifest,
 )
-from k1nb.records._redaction import scrub
-from k1nb.secrets import Redactor
+from k1nb.records._redaction import leaks, leaky, masks, redacted_notebook
+from k1nb.secrets import MASK
 
 KERNEL_LOG = "kernel.log"
 PARTIAL = "notebook.partial.txt"
+_UNMASKED = "held a secret that could not be masked, and was not kept"
 SUPERSEDED = "its kernel began another run before it concluded"
 
 
@@ -51,6 +52,8 @@ class Staging:
 
     def _stage(self, manifest: Manifest) -> Path:
         """Make a run's folder in staging appear with its manifest in it."""
+        if self._redact.found(f"{manifest.run} {manifest.notebook}"):
+            raise RecordError("the notebook's name holds a secret", hint="rename the notebook's file")
         private(self._paths.records)
         fresh = private(private(self._paths.staging) / f".{manifest.run}")
         folder = self._paths.staging / manifest.run
@@ -89,13 +92,14 @@ class Staging:
             reason = reason or "its verdict does not follow from its checks"
         self._keep_log(record.folder)
         self._put_notebook(record.folder, self._left_notebook(record.folder) if executed is None else executed)
+        reason = "; ".join(filter(None, (reason, self._drop_leaks(record.folder))))
         manifest = broken(manifest, reason).changed(
             ended_at=manifest.ended_at or datetime.now(UTC),
             process=None,
             files=_sums(record.folder),
             seal=None,
         )
-        return record_in(self._chain.seal(record.folder, manifest.redacted(self._redact)))
+        return record_in(self._chain.seal(record.folder, self._clean(record.folder, manifest)))
 
     def sweep(self, *, superseded: bool = False) -> None:
         """Move in what crashes left in staging; with `superseded` also what this very process began."""
@@ -135,16 +139,35 @@ class Staging:
         if executed is not None:
             write_text(folder / NOTEBOOK, canonical(redacted_notebook(executed, self._redact)))
 
+    def _drop_leaks(self, folder: Path) -> str:
+        """Remove each file that holds a secret in spite of redaction, and return what is to be said of that."""
+        found = [file for file in leaks(folder, self._redact) if file.name != MANIFEST]
+        for file in found:
+            file.unlink()
+        names = ", ".join(self._redact(file.name) for file in found)
+        return f"{names} {_UNMASKED}" if found else ""
+
+    def _clean(self, folder: Path, manifest: Manifest) -> Manifest:
+        """Return a manifest redacted, with the number of masks in it and in the files beside it."""
+        clean = manifest.redacted(self._redact)
+        said = clean.model_dump_json()
+        if self._redact.found(said):
+            raise RecordError(f"the manifest of {folder} holds a secret that cannot be masked", hint="remove it")
+        return clean.changed(redactions=masks(files_in(folder)) + said.count(MASK))
+
     def join(self, record: Record, executed: Any, reason: str = "") -> Record:
         """Add an executed notebook to a closed record that has none yet, and seal it again.
 
         `reason` says what it shows to be broken.
         """
+        text = canonical(redacted_notebook(executed, self._redact))
+        if leaky(NOTEBOOK, text.encode(), self._redact):
+            raise RecordError(f"the notebook {_UNMASKED}", hint="take the secret out of it, and import it again")
         with self._chain.turn():
             folder = copy_for_sealing(self._paths, record.folder, record.manifest.seal)
-            self._put_notebook(folder, executed)
-            manifest = broken(record.manifest, reason).changed(files=_sums(folder)).redacted(self._redact)
-            return record_in(self._chain.seal(folder, manifest, again=True))
+            write_text(folder / NOTEBOOK, text)
+            manifest = broken(record.manifest, reason).changed(files=_sums(folder))
+            return record_in(self._chain.seal(folder, self._clean(folder, manifest), again=True))
 
     def prune(self, record: Record) -> Record:
         """Remove a sealed record's files and seal it again: its manifest stays, and says what was removed."""
@@ -163,13 +186,6 @@ class Staging:
         finally:
             # Left only by a failure: the next start would make a record of it that says less than the notebook.
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def redacted_notebook(executed: Any, redact: Redactor) -> Any:
-    """Return a copy of a notebook with every secret masked."""
-    import nbformat
-
-    return nbformat.from_dict(scrub(executed, redact))
 
 
 def _sums(folder: Path) -> dict[str, str]:

@@ -67,7 +67,7 @@ def test_an_image_is_streamed_to_a_device_with_a_password(
 ) -> None:
     """Mode and password come from the settings; neither command line, log nor ledger shows the password."""
     device = Inventory(settings.paths).add(simulated(free_port))
-    monkeypatch.setenv("K1NB_OTA_PASSWORDS", json.dumps({"demo": "open-sesame"}))
+    monkeypatch.setenv("K1NB_OTA_PASSWORDS", json.dumps({"demo": "open-sesame-4711"}))
     words = [sys.executable, "-m", "k1nb", "device", "simulate", "demo", "--ota-auth", "pbkdf2"]
     with subprocess.Popen(words, env=environment(settings), stderr=subprocess.PIPE, text=True) as simulation:
         try:

@@ -1,0 +1,185 @@
+"""How a secret's value is spelt where it leaks, and how a text is read so that nothing within a spelling hides it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from html.entities import codepoint2name
+from itertools import accumulate, groupby
+from urllib.parse import quote
+
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])")
+"""Colours and the like; what a link or a title says, between such, stays."""
+_FRAMES = " \t\r|│┃║"
+"""What a terminal puts at both ends of a line when it folds a long word, within a table too."""
+_QUOTED = re.compile(
+    r"""\\{1,16}(?:[nr]|(?:u001[bB]|x1[bB]|033|e)\[[0-?]*[ -/]*[@-~]|["'],\s*\\*["'])|["'],\s*\\*["']"""
+)
+"""Line ends and colours as JSON and repr write them, and what stands between the texts of their lists."""
+_TAG = re.compile(r"</?[a-zA-Z!][^<>]*>")
+_MAY_FOLD = " |"
+_MOST_ESCAPES = 15
+"""Backslashes before one character: what four JSON texts within each other make of it."""
+_FEWEST = 7
+"""Characters of base64 or hex that still tell a secret: six of any secret make no fewer."""
+
+Span = tuple[int, int]
+
+
+class View:
+    """A text without what may stand between the characters of a secret; its places can be told in the text itself."""
+
+    def __init__(self, text: str, kept: Callable[[], list[Span]] | None = None, inner: View | None = None) -> None:
+        self.text = text
+        self._kept = kept
+        self._inner = inner
+
+    @cached_property
+    def _places(self) -> tuple[list[int], list[int]]:
+        """Return where the kept pieces begin, in this view and in the one it was made from."""
+        kept = [(start, end) for start, end in (self._kept or list)() if end > start]
+        return list(accumulate((end - start for start, end in kept[:-1]), initial=0)), [start for start, _ in kept]
+
+    def _place(self, index: int) -> int:
+        here, there = self._places
+        piece = bisect_right(here, index) - 1
+        return there[piece] + index - here[piece]
+
+    def place(self, start: int, end: int) -> Span:
+        """Return where in the text itself these characters of the view are."""
+        if self._inner is None:
+            return start, end
+        return self._inner.place(self._place(start), self._place(end - 1) + 1)
+
+    def without(self, noise: re.Pattern[str]) -> View:
+        """Return this view without what matches."""
+        text = noise.sub("", self.text)
+        return self if len(text) == len(self.text) else View(text, lambda: list(_between(noise, self.text)), self)
+
+    def unfolded(self) -> View:
+        """Return this view with its lines joined, frames and blanks at their ends left out."""
+        lines = self.text.replace("\r", "\n").split("\n")
+        return View("".join([line.strip(_FRAMES) for line in lines]), lambda: list(_within(lines)), self)
+
+
+def _between(noise: re.Pattern[str], text: str) -> Iterator[Span]:
+    start = 0
+    for match in noise.finditer(text):
+        yield start, match.start()
+        start = match.end()
+    yield start, len(text)
+
+
+def _within(lines: list[str]) -> Iterator[Span]:
+    start = 0
+    for line in lines:
+        yield start + len(line) - len(line.lstrip(_FRAMES)), start + len(line.rstrip(_FRAMES))
+        start += len(line) + 1
+
+
+def views(text: str) -> Iterator[View]:
+    """Yield how a text is looked at: without colours and folds, then without quoting, then without tags as well."""
+    view = View(text)
+    if "\x1b" in text:
+        view = view.without(_ANSI)
+    if "\n" in text or "\r" in text:
+        view = view.unfolded()
+    yield view
+    for signs, noise in ((("\\", "',", '",'), _QUOTED), ("<", _TAG)):
+        if any(sign in text for sign in signs):
+            bare = view.without(noise)
+            if bare is not view:
+                yield bare
+            view = bare
+
+
+class Spelling:
+    """A way to spell one secret: `sign` is in every text that holds it, which is told fast."""
+
+    def __init__(self, sign: str, pattern: str) -> None:
+        self.sign = sign
+        self._source = pattern
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        return re.compile(self._source)  # when it is wanted: most texts hold no secret
+
+    def spans(self, text: str) -> Iterator[Span]:
+        """Yield where a text holds it."""
+        if self.sign in text:
+            yield from (match.span() for match in self._pattern.finditer(text) if match[0])
+
+
+def spellings(secret: str) -> list[Spelling]:
+    """Return the ways in which a secret's value usually leaks.
+
+    One has it raw, or any of its characters escaped for JSON, Python, a shell, a URL or HTML, several times too; the
+    others have it in base64, alone or within a longer text, and in hex.
+    """
+    written = Spelling(max(re.findall("[A-Za-z0-9]+", secret), key=len, default=""), _escaped(secret))
+    quoted = {secret, quote(secret, safe=""), json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+    coded = {coded for form in quoted for coded in _coded(form.encode())}
+    return [written, *(Spelling(sign, pattern) for sign, pattern in sorted(coded))]
+
+
+def _escaped(secret: str) -> str:
+    """Return the pattern of a secret whose characters may each be escaped."""
+    optional = len(secret.strip(_MAY_FOLD)) > 2  # else nothing would be left of it
+    parts = []
+    for sign, run in groupby(secret):
+        count = len(list(run))
+        if sign == "\\":
+            coded = "|".join(_codes(sign))
+            parts.append(rf"(?:\\{{{count},{count * (_MOST_ESCAPES + 1)}}}|(?:{coded}){{{count}}})")
+        else:
+            parts.append(_one(sign, fold=optional and sign in _MAY_FOLD) * count)
+    return "".join(parts)
+
+
+def _one(sign: str, *, fold: bool) -> str:
+    if sign.isascii() and sign.isalnum():
+        return sign
+    ways = [re.escape(sign), rf"\\\\{{0,{_MOST_ESCAPES - 1}}}{re.escape(sign)}", *_codes(sign)]
+    return f"(?:{'|'.join(ways)}){'?' if fold else ''}"
+
+
+def _codes(sign: str) -> Iterator[str]:
+    """Yield patterns of what stands for a character in URLs, HTML, JSON and Python; each begins with a literal."""
+    point = ord(sign)
+    yield "".join(f"%(?:25)*{_hex(f'{byte:02x}')}" for byte in sign.encode())
+    yield "".join(rf"\\\\{{0,{_MOST_ESCAPES - 1}}}x{_hex(f'{byte:02x}')}" for byte in sign.encode())
+    pairs = sign.encode("utf-16-be").hex()
+    yield "".join(
+        rf"\\\\{{0,{_MOST_ESCAPES - 1}}}u{_hex(pairs[place : place + 4])}" for place in range(0, len(pairs), 4)
+    )
+    yield rf"\\\\{{0,{_MOST_ESCAPES - 1}}}(?:U{_hex(f'{point:08x}')}|x{_hex(f'{point:02x}')})"
+    code = f"#0*{point}|#[xX]0*{_hex(f'{point:x}')}"
+    names = [codepoint2name.get(point, ""), "apos" if sign == "'" else ""]
+    yield f"&(?:amp;)*(?:{'|'.join((code, *filter(None, names)))});"
+    if sign == " ":
+        yield from (r"\+", "\xa0", "&(?:amp;)*nbsp;")
+
+
+def _hex(digits: str) -> str:
+    return "".join(f"[{digit}{digit.upper()}]" if digit.isalpha() else digit for digit in digits)
+
+
+def _coded(data: bytes) -> Iterator[tuple[str, str]]:
+    """Yield sign and pattern of some bytes in hex and in base64.
+
+    Within longer base64 only the characters that depend on these bytes alone can be recognised; those that depend on
+    them in part are masked with them.
+    """
+    yield data.hex(), data.hex()
+    yield data.hex().upper(), data.hex().upper()
+    for shift in range(3):
+        text = base64.b64encode(b"\0" * shift + data).decode().rstrip("=")
+        first, last = -(-shift * 8 // 6), (shift + len(data)) * 8 // 6
+        before, after = "[A-Za-z0-9+/_-]?" if shift else "", "[A-Za-z0-9+/_-]?={0,2}" if last < len(text) else ""
+        for inner in {text[first:last], text[first:last].replace("+", "-").replace("/", "_")}:
+            if len(inner) >= _FEWEST:
+                yield inner, before + re.escape(inner) + after
