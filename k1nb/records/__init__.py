@@ -7,8 +7,9 @@ from k1nb.records._desk import Desk, lay_out
 from k1nb.records._facts import children_of, devices_meant, executions_since, not_configured, readings_of
 from k1nb.records._importing import import_notebook
 from k1nb.records._notebook import find_notebook, shipped
+from k1nb.records._outcome import Head, find_run, head_of
 from k1nb.records._parameters import Parameter
-from k1nb.records._record import Manifest, Record
+from k1nb.records._record import Manifest, Record, new_id
 from k1nb.records._run import MIME, Run, connect
 from k1nb.records._runner import Progress, run_notebook
 from k1nb.records._table import badge, checks_html, checks_text, table_html, tally, worst_first
@@ -21,6 +22,7 @@ __all__ = [
     "Archive",
     "Desk",
     "Engine",
+    "Head",
     "Manifest",
     "Parameter",
     "Progress",
@@ -34,9 +36,12 @@ __all__ = [
     "devices_meant",
     "executions_since",
     "find_notebook",
+    "find_run",
+    "head_of",
     "import_notebook",
     "lay_out",
     "lost_runs",
+    "new_id",
     "not_configured",
     "readings_of",
     "run_ids",
