@@ -113,6 +113,10 @@ class Timings:
     """Between two looks of the exporter at Conductor."""
     exporter_stale: float = 35.0
     """After which an answer is no longer exported: two more looks have failed by then."""
+    runbook: float = 3300.0
+    """Longest run of a notebook that a workflow starts; below the 3600 s of `run_runbook`."""
+    runbook_look: float = 1.0
+    """Between two looks at a run that an earlier attempt at its task has begun."""
     cell: float = 3600.0
     """Longest run of one notebook cell under `k1nb run`; a delivery with all its retries is one cell."""
 

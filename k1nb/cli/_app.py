@@ -22,6 +22,7 @@ from k1nb.cli import (
     _records,
     _rollback,
     _rollout,
+    _schedule,
     _stack,
     _webapp,
 )
@@ -74,6 +75,7 @@ app.add_typer(_executions.group(_new("Workflow executions.")), name="executions"
 _records.register(app)
 _lab.register(app)
 app.add_typer(_records.group(_new("Records of concluded and interrupted runs.")), name="records")
+app.add_typer(_schedule.group(_new("Notebooks that run by the clock.")), name="schedule")
 app.add_typer(_artifacts.group(_new("Stored firmware images.")), name="artifacts")
 app.add_typer(_patterns.group(_new("Reports of pattern tests, and baselines.")), name="patterns")
 app.add_typer(_approvals.group(_new("Executions that wait for a person's approval.")), name="approvals")

@@ -65,12 +65,18 @@ def _reports() -> Iterable[str]:
     return report_ids(load().paths)
 
 
+def _schedules() -> Iterable[str]:
+    from k1nb.config import load
+    from k1nb.records.schedules import names
+
+    return names(load())
+
+
 services = _quietly(_services)
 logs = _quietly(_logs)
 notebooks = _quietly(_notebooks)
 devices = _quietly(_devices)
 records = _quietly(_records)
 artifacts = _quietly(_artifacts)
-
-
+schedules = _quietly(_schedules)
 reports = _quietly(_reports)

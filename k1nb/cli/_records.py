@@ -46,6 +46,9 @@ def run(
     ] = None,
     apply: Annotated[str, typer.Option("--apply", metavar="plan-…", help="Plan that is consented to.")] = "",
     strict: Annotated[bool, typer.Option("--strict", help="Exit 0 for the verdict OK only.")] = False,
+    as_: Annotated[
+        str, typer.Option("--as", metavar="RUN", hidden=True, help="Id that whoever starts this finds the run by.")
+    ] = "",
     json: Json = False,
 ) -> None:
     """Run a notebook and archive it; exit code 1 unless its verdict passes."""
@@ -58,6 +61,7 @@ def run(
             notebook,
             _output.pairs(parameters, example="-p device=demo"),
             apply=apply,
+            run=as_,
             on_progress=advance,
         )
     _print(record, json=json)

@@ -5,6 +5,7 @@ from k1nb.conductor._bulk_calls import Bulk
 from k1nb.conductor._change import DefinitionFacts, change_definitions, definition_checks, observe_definitions
 from k1nb.conductor._checks import checks
 from k1nb.conductor._client import Conductor
+from k1nb.conductor._cron import Cron, zone_of
 from k1nb.conductor._definitions import Definitions, load
 from k1nb.conductor._diff import Difference, Edit, diff
 from k1nb.conductor._event_calls import EventHandler
@@ -21,7 +22,7 @@ from k1nb.conductor._queue_checks import Host, QueueLimits, queue_checks
 from k1nb.conductor._queues import Queues, Work, look_at_queues
 from k1nb.conductor._retention import Pruned, plan_pruning, prune
 from k1nb.conductor._rules import RULES, Answer, Rule
-from k1nb.conductor._schedule_calls import Schedule
+from k1nb.conductor._schedule_calls import FailedStart, Schedule
 from k1nb.conductor._sync import Applied, apply_definitions, plan_definitions
 from k1nb.conductor._task_client import (
     LONGEST_REASON,
@@ -42,6 +43,7 @@ __all__ = [
     "Bulk",
     "Change",
     "Conductor",
+    "Cron",
     "DefinitionFacts",
     "Definitions",
     "Difference",
@@ -50,6 +52,7 @@ __all__ = [
     "Execution",
     "ExecutionStatus",
     "Exported",
+    "FailedStart",
     "Finding",
     "Gate",
     "Host",
@@ -100,4 +103,5 @@ __all__ = [
     "times_put_off",
     "waiting_gates",
     "watch",
+    "zone_of",
 ]

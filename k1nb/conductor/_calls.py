@@ -39,6 +39,7 @@ _READS = {
     "schedules": "/scheduler/schedules",
     "schedule": "/scheduler/schedules/{name}",
     "next runs": "/scheduler/nextFewSchedules",
+    "schedule starts": "/scheduler/search/executions",
     "event handlers": "/event",
 }
 _TWICE = "a second one begins the work again"

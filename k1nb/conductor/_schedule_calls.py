@@ -34,7 +34,9 @@ class Schedule:
     paused: bool = False
     paused_reason: str = ""
     next_run: datetime | None = None
-    """What the server tells; ignored in what it is given."""
+    """What the server tells, which Conductor 3.32.1 does not always; ignored in what it is given."""
+    changed_at: datetime | None = field(default=None, compare=False)
+    """When it was put there, paused or resumed last; ignored in what the server is given."""
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Schedule:
@@ -53,6 +55,7 @@ class Schedule:
             paused=bool(data.get("paused")),
             paused_reason=data.get("pausedReason") or "",
             next_run=moment(data.get("nextRunTime")),
+            changed_at=moment(data.get("updatedTime") or data.get("createTime")),
         )
 
     def as_json(self, owner: str = "") -> dict[str, Any]:
@@ -85,6 +88,14 @@ class Schedule:
             "paused_reason": self.paused_reason,
             "next_run": self.next_run.isoformat() if self.next_run else None,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class FailedStart:
+    """A time at which a schedule was to start an execution, and could not."""
+
+    planned_at: datetime
+    reason: str
 
 
 class ScheduleCalls(Connection):
@@ -144,6 +155,14 @@ class ScheduleCalls(Connection):
         if not isinstance(answer, list):
             raise foreign(response)
         return [at for at in map(moment, answer[:count]) if at is not None]
+
+    def failed_starts(self, name: str, since: datetime) -> list[FailedStart]:
+        """Return when a schedule could start nothing, and why in the server's words; it keeps the newest alone."""
+        after = f"scheduledTime>{int(since.timestamp() * 1000)}"
+        params: Params = {"query": f"scheduleName IN ({name}) AND state IN (FAILED) AND {after}", "size": "100"}
+        found = self._object("schedule starts", params=params).get("results") or []
+        starts = ((moment(item.get("scheduledTime")), item.get("reason") or "") for item in found)
+        return [FailedStart(at, reason) for at, reason in starts if at is not None]
 
     def _schedule(self, item: Mapping[str, Any]) -> Schedule:
         try:

@@ -49,6 +49,8 @@ class PolledTask:
     correlation_id: str | None = None
     put_off: int = 0
     """How often it was handed back before it was begun, for others had to be served first."""
+    retried_id: str | None = None
+    """The task that this one is another attempt at; a rerun and a restart have none."""
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> PolledTask:
@@ -65,6 +67,7 @@ class PolledTask:
             workflow_type=data.get("workflowType", ""),
             correlation_id=data.get("correlationId"),
             put_off=times_put_off(data.get("outputData")),
+            retried_id=data.get("retriedTaskId"),
         )
 
 

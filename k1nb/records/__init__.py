@@ -7,8 +7,9 @@ from k1nb.records._desk import Desk, lay_out
 from k1nb.records._facts import children_of, devices_meant, executions_since, not_configured, readings_of
 from k1nb.records._importing import import_notebook
 from k1nb.records._notebook import find_notebook, shipped
+from k1nb.records._outcome import Head, find_run, head_of
 from k1nb.records._parameters import Parameter
-from k1nb.records._record import Manifest, Record
+from k1nb.records._record import Manifest, Record, new_id
 from k1nb.records._retention import Limits, RecordsPruned, prunable, prune_records
 from k1nb.records._run import MIME, Run, connect
 from k1nb.records._runner import Progress, run_notebook
@@ -31,6 +32,7 @@ __all__ = [
     "Archive",
     "Desk",
     "Engine",
+    "Head",
     "Limits",
     "Manifest",
     "Parameter",
@@ -48,10 +50,13 @@ __all__ = [
     "executions_since",
     "export_head",
     "find_notebook",
+    "find_run",
+    "head_of",
     "import_notebook",
     "known_keys",
     "lay_out",
     "lost_runs",
+    "new_id",
     "not_configured",
     "prunable",
     "prune_records",

@@ -10,6 +10,7 @@ from k1nb.config import Settings
 from k1nb.errors import ParameterError, RecordError
 from k1nb.records._archive import Archive
 from k1nb.records._notebook import find_notebook, read_template
+from k1nb.records._outcome import free_id
 from k1nb.records._parameters import from_text, refuse_secrets
 from k1nb.records._record import Record, new_id
 from k1nb.records._run import parameters_of
@@ -24,12 +25,13 @@ def run_notebook(
     parameters: Mapping[str, str],
     *,
     apply: str = "",
+    run: str = "",
     on_progress: Progress | None = None,
 ) -> Record:
     """Run a notebook with parameters given as text, and return its record, whatever its verdict.
 
-    `apply` is consent: the id of a plan. Raises UnknownName or ParameterError before a kernel starts; then there
-    is no record.
+    `apply` is consent: the id of a plan; `run` is the new run's id where its starter has named it. Raises UnknownName,
+    ParameterError or RecordError before a kernel starts; then there is no record.
     """
     file = find_notebook(notebook)
     source = read_template(file)
@@ -39,8 +41,8 @@ def run_notebook(
     if apply and "apply" not in known:
         raise ParameterError(f"{file.stem} applies nothing", hint="run it without --apply")
     values = from_text(known, texts)
+    run = free_id(settings.paths, run) if run else new_id(file.stem)
     papermill = _papermill()
-    run = new_id(file.stem)
     # What broke is in the record: the engine writes it there before any of these gets here.
     with suppress(papermill.exceptions.PapermillException, RecordError, RuntimeError, TimeoutError):
         papermill.execute_notebook(

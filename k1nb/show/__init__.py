@@ -12,6 +12,7 @@ from k1nb.show._fleet import fleet
 from k1nb.show._patterns import pattern_report, print_pattern_report, print_pattern_reports
 from k1nb.show._releases import print_approvals, print_releases
 from k1nb.show._rollout import print_rollout, print_rollout_changes, print_rollouts
+from k1nb.show._schedules import print_schedules
 from k1nb.show._seals import print_verification
 from k1nb.show._tables import Table, checks_table, plan_table, services_table
 from k1nb.show._terminal import (
@@ -60,6 +61,7 @@ __all__ = [
     "print_rollout_changes",
     "print_rollouts",
     "print_rules",
+    "print_schedules",
     "print_services",
     "print_verification",
     "report_table",

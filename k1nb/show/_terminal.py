@@ -225,6 +225,11 @@ def new_table(*heads: str) -> Table:
     return _table(*heads)
 
 
+def status_text(status: str) -> Text:
+    """Return a status or verdict in its colour."""
+    return _status(status)
+
+
 def _table(*heads: str) -> Table:
     table = Table(box=None, pad_edge=False, show_header=bool(heads), header_style="dim", padding=(0, 2, 0, 0))
     for head in heads or ("", "", ""):

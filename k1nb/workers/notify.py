@@ -104,6 +104,12 @@ async def send_release_notification(words: MessageIn, context: TaskContext) -> M
     return await _tell(words, context)
 
 
+@task("send_runbook_notification")
+async def send_runbook_notification(words: MessageIn, context: TaskContext) -> MessageOut:
+    """Tell that a notebook's run did not pass, or that it could not be run."""
+    return await _tell(words, context)
+
+
 class FailureMetricIn(BaseModel):
     """A kind of failure and its reason."""
 

@@ -314,6 +314,37 @@ def test_the_pipeline_ends_as_its_parts_do(
     assert _has(execution, status, **output)
 
 
+RAN = {"run": "r1", "tally": "1 FAIL, 3 OK", "folder": "/records/r1", "head_number": 7, "head_sha256": "d" * 64}
+NOT_PASSED = done(verdict="FAIL", passes=False, reason="why", details=["FAIL x: y (hint: z)", "record 7"], **RAN)
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "output", "told"),
+    [
+        (done(verdict="OK", passes=True, **RAN), "COMPLETED", {"verdict": "OK", "passes": True, **RAN}, None),
+        (NOT_PASSED, "FAILED", {"verdict": "FAIL", "passes": False, "reason": "why", **RAN}, "announce_not_passed"),
+        (done(), "FAILED", {"passes": False, "run": None}, "announce_not_run"),
+        (final(), "FAILED", {"passes": False, "run": None}, "announce_not_run"),
+    ],
+    ids=["passes", "does not pass", "says nothing", "cannot be run"],
+)
+def test_a_runbook_completes_only_when_it_passes(
+    finish: Finish, answer: Answer, status: str, output: dict[str, Any], told: str | None
+) -> None:
+    """What is no pass is told, with what the run found, and ends FAILED; a notification that fails stops nothing."""
+    answers = {"run_runbook": answer, "announce_not_passed": done(sent=True), "announce_not_run": final()}
+    execution = finish("runbook", {"notebook": "daily_health"}, answers)
+    assert _has(execution, status, **output)
+    tasks = {task["referenceTaskName"]: task for task in execution["tasks"]}
+    assert tasks["run_runbook"]["inputData"] == {"notebook": "daily_health", "parameters": {}, "strict": False}
+    assert [name for name in tasks if name.startswith("announce")] == ([told] if told else [])
+    if told == "announce_not_passed":
+        words = tasks[told]["inputData"]
+        assert words["message"] == "Runbook daily_health: FAIL, 1 FAIL, 3 OK"
+        assert words["details"] == ["FAIL x: y (hint: z)", "record 7"]
+        assert execution["reasonForIncompletion"] == "daily_health does not pass: why"
+
+
 def test_parts_inherit_the_key(finish: Finish, hand: Hand) -> None:
     """The deployment inside a pipeline gets the built artifact, the reason, and the pipeline's natural key."""
     execution = finish("firmware-ci-cd-pipeline", {"commit_sha": SHA, "device": "demo"}, PIPELINE)

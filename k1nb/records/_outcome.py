@@ -1,0 +1,71 @@
+"""A run as whoever started it from outside finds it: by the id that he gave it, and with its place in the chain."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from k1nb.config import Settings
+from k1nb.errors import ParameterError, RecordError
+from k1nb.paths import Paths
+from k1nb.records._archive import alive, record_in
+from k1nb.records._record import MANIFEST, Record
+from k1nb.records._staging import Staging
+
+_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[A-Za-z0-9_-]{1,80}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The newest seal as one record has it; whoever keeps it can tell later that nothing before it vanished."""
+
+    number: int
+    """Place in the order of sealing, from 1."""
+    sha256: str
+    """Of the sealed manifest."""
+    chain: str
+    """Id of the key that signs the chain."""
+
+    def __str__(self) -> str:
+        """Name it as people are told of it."""
+        return f"record {self.number} of chain {self.chain}, sha256 {self.sha256}"
+
+
+def head_of(record: Record) -> Head | None:
+    """Return a record's place in the chain; None for one that has no seal. Raises OSError where it cannot be read."""
+    seal = record.manifest.seal
+    if seal is None:
+        return None
+    return Head(seal.number, hashlib.sha256((record.folder / MANIFEST).read_bytes()).hexdigest(), seal.chain)
+
+
+def find_run(settings: Settings, run: str) -> Record | None:
+    """Return a run by its whole id, without reading any other; None where it was never staged.
+
+    One whose process has ended before it concluded is moved in first, as any next start would do.
+    """
+    staged, kept = settings.paths.staging / run, settings.paths.records / run
+    while not kept.is_dir():
+        if not staged.is_dir():
+            # Moved in between the two looks, or never there.
+            return record_in(kept) if kept.is_dir() else None
+        try:
+            record = record_in(staged)
+        except FileNotFoundError:
+            continue
+        if alive(record.manifest):
+            return Record(record.manifest, staged, running=True)
+        Staging(settings).sweep()
+        if staged.is_dir():  # it cannot be moved, and shows as what it is
+            return record
+    return record_in(kept)
+
+
+def free_id(paths: Paths, run: str) -> str:
+    """Return an id that a new run may have; raises ParameterError for what is none, RecordError for one in use."""
+    if not _ID.fullmatch(run):
+        raise ParameterError(f"{run!r} is no id of a run", hint="leave it to k1nb run to name its run")
+    if (paths.staging / run).exists() or (paths.records / run).exists():
+        raise RecordError(f"there is a run {run} already", hint=f"k1nb records show {run}")
+    return run
