@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 import re
 import secrets
@@ -28,6 +29,7 @@ MANIFEST = "manifest.json"
 SIGNATURE = f"{MANIFEST}.minisig"
 NOTEBOOK = "notebook.ipynb"
 FORMAT: Literal[1] = 1
+_EARLIER = re.compile(r"manifest\.([1-9][0-9]{0,11})\.json")
 
 # A run's id becomes a folder's name, also when it comes out of an imported file.
 RunId = Annotated[str, Field(pattern=r"^[0-9]{8}-[0-9]{6}-[A-Za-z0-9_-]{1,80}$")]
@@ -248,8 +250,7 @@ def earlier_manifest(number: int) -> str:
 
 def earlier_manifests(folder: Path) -> dict[int, Path]:
     """Return the manifests whose place others have taken, by their seals' numbers."""
-    found = {file: re.fullmatch(r"manifest\.([1-9][0-9]{0,11})\.json", file.name) for file in folder.iterdir()}
-    return {int(match[1]): file for file, match in found.items() if match}
+    return {int(match[1]): folder / match[0] for match in map(_EARLIER.fullmatch, _names(folder)) if match}
 
 
 def signature_of(file: Path) -> Path:
@@ -259,9 +260,17 @@ def signature_of(file: Path) -> Path:
 
 def files_in(folder: Path) -> list[Path]:
     """Return a record's files, without its manifests and their signatures and without hidden ones."""
-    sealed = {MANIFEST, *(file.name for file in earlier_manifests(folder).values())}
-    sealed |= {f"{name}.minisig" for name in sealed}
-    return [file for file in sorted(folder.iterdir()) if not file.name.startswith(".") and file.name not in sealed]
+    names = [name for name in sorted(_names(folder)) if not name.startswith(".")]
+    return [folder / name for name in names if not _is_manifest(name.removesuffix(".minisig"))]
+
+
+def _names(folder: Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        return [entry.name for entry in entries]
+
+
+def _is_manifest(name: str) -> bool:
+    return name == MANIFEST or _EARLIER.fullmatch(name) is not None
 
 
 def read_manifest(folder: Path) -> Manifest:
