@@ -73,6 +73,8 @@ def test_the_script_is_shown(shell: Path) -> None:
         (("device", "info", "be"), ["bench"]),
         (("rollback", ""), ["bench", "stage"]),
         (("device", "simulate", "b"), ["bench"]),
+        (("schedule", "add", "morning", "firmware_r"), ["firmware_rollback"]),
+        (("schedule", "remove", ""), []),
         (("run", "nothing_such"), []),
         (("doctor", "--s"), ["--strict"]),
     ],
@@ -80,7 +82,7 @@ def test_the_script_is_shown(shell: Path) -> None:
 def test_names_that_are_there_are_offered(
     shell: Path, settings: Settings, words: tuple[str, ...], found: list[str]
 ) -> None:
-    """Commands, services, notebooks and devices of the inventory are completed."""
+    """Commands, services, notebooks and devices of the inventory are completed; without a server no schedules are."""
     Inventory(settings.paths).add(Device("bench", "02:4B:31:00:00:02", "127.0.0.1", 8001, 8002))
     Inventory(settings.paths).add(Device("stage", "02:4B:31:00:00:03", "127.0.0.1", 8003, 8004))
     assert sorted(offered(shell, settings, *words)) == found

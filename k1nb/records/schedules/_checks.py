@@ -72,7 +72,7 @@ def judged(sight: Sight, now: datetime, source: str) -> Check:
 def _last(sight: Sight) -> str:
     """Say what ran last and what comes next."""
     last = sight.last
-    said = "nothing was due yet" if not sight.runs else "no run has concluded yet"
+    said = "no run has concluded yet" if sight.runs else "nothing was due yet"
     if last is not None:
         said = f"last for {_clock(last.planned_at)}: {last.verdict}, record {last.run}"
     if sight.runs and sight.runs[0].state is State.RUNNING:

@@ -9,7 +9,7 @@ from typing import Any
 
 from k1nb.conductor import Conductor, Cron, Execution, Schedule, zone_of
 from k1nb.errors import ConductorNotFound, UsageError
-from k1nb.records.schedules._runs import Run, State, judge, planned_time
+from k1nb.records.schedules._runs import Run, judge, planned_time, verdict_of
 from k1nb.records.schedules._wanted import WORKFLOW
 
 LOOK_BACK = timedelta(days=7)
@@ -25,6 +25,8 @@ class Sight:
     next_run: datetime | None
     """None while it is paused, and where its times cannot be read."""
     runs: tuple[Run, ...] = ()
+    last: Run | None = None
+    """The newest run with a verdict that the server knows of, however long ago."""
     unread: str = ""
     """Why its times cannot be read, and so nothing is known of what was due."""
 
@@ -32,11 +34,6 @@ class Sight:
     def notebook(self) -> str:
         """Name of the notebook that it runs."""
         return str(self.schedule.input.get("notebook") or "")
-
-    @property
-    def last(self) -> Run | None:
-        """The newest run with a verdict."""
-        return next((run for run in self.runs if run.state is State.RAN), None)
 
     @property
     def lost(self) -> list[Run]:
@@ -72,18 +69,18 @@ def look(conductor: Conductor, schedule: Schedule, now: datetime) -> Sight:
     since = max(now - LOOK_BACK, schedule.changed_at or now - LOOK_BACK)
     planned = list(islice(takewhile(lambda at: at > since, cron.before(now, zone)), MOST))
     coming = None if schedule.paused else next(cron.after(now, zone), None)
+    started = conductor.correlated(WORKFLOW, schedule.correlation_id or "")
     if not planned:
-        return Sight(schedule, coming)
+        return Sight(schedule, coming, last=_last(started, now))
     failed = conductor.failed_starts(schedule.name, planned[-1] - timedelta(seconds=1))
-    runs = judge(planned, _started(conductor, schedule, planned[-1]), failed, now)
-    return Sight(schedule, coming, tuple(runs))
+    due = [one for one in started if (at := planned_time(one)) is not None and at >= planned[-1]]
+    looked_at = [one if one.status.terminal else _with_tasks(conductor, one) for one in due]
+    return Sight(schedule, coming, tuple(judge(planned, looked_at, failed, now)), _last(started, now))
 
 
-def _started(conductor: Conductor, schedule: Schedule, since: datetime) -> list[Execution]:
-    """Return the executions that the schedule started for a time since then; those that run with their tasks."""
-    found = conductor.correlated(WORKFLOW, schedule.correlation_id or "")
-    ours = [one for one in found if (at := planned_time(one)) is not None and at >= since]
-    return [one if one.status.terminal else _with_tasks(conductor, one) for one in ours]
+def _last(started: list[Execution], now: datetime) -> Run | None:
+    times = sorted({at for one in started if verdict_of(one) and (at := planned_time(one))}, reverse=True)
+    return next(iter(judge(times[:1], started, [], now)), None)
 
 
 def _with_tasks(conductor: Conductor, execution: Execution) -> Execution:
