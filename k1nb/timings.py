@@ -113,6 +113,8 @@ class Timings:
     """After which an answer is no longer exported: two more looks have failed by then."""
     cell: float = 3600.0
     """Longest run of one notebook cell under `k1nb run`; a delivery with all its retries is one cell."""
+    run: float = 14_400.0
+    """Longest run of a whole notebook under `k1nb run`."""
 
     def scaled(self, factor: float) -> Timings:
         """Return these timings, each multiplied by `factor`."""

@@ -4,13 +4,22 @@ from typing import TYPE_CHECKING, Any
 
 from k1nb.records._archive import Archive, lost_runs, run_ids
 from k1nb.records._desk import Desk, lay_out
-from k1nb.records._facts import children_of, devices_meant, executions_since, not_configured, readings_of
+from k1nb.records._facts import (
+    children_of,
+    devices_meant,
+    executions_since,
+    not_configured,
+    readings_of,
+    server_version,
+)
 from k1nb.records._importing import import_notebook
 from k1nb.records._notebook import find_notebook, shipped
 from k1nb.records._parameters import Parameter
+from k1nb.records._processes import processes_of
+from k1nb.records._progress import Moment, Progress
 from k1nb.records._record import Manifest, Record
 from k1nb.records._run import MIME, Run, connect
-from k1nb.records._runner import Progress, run_notebook
+from k1nb.records._runner import resume_run, run_notebook
 from k1nb.records._table import badge, checks_html, checks_text, table_html, tally, worst_first
 
 if TYPE_CHECKING:
@@ -22,6 +31,7 @@ __all__ = [
     "Desk",
     "Engine",
     "Manifest",
+    "Moment",
     "Parameter",
     "Progress",
     "Record",
@@ -38,9 +48,12 @@ __all__ = [
     "lay_out",
     "lost_runs",
     "not_configured",
+    "processes_of",
     "readings_of",
+    "resume_run",
     "run_ids",
     "run_notebook",
+    "server_version",
     "shipped",
     "table_html",
     "tally",

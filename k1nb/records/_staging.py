@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -12,14 +13,18 @@ from typing import Any
 from k1nb.config import Settings
 from k1nb.errors import RecordError, StorageError
 from k1nb.paths import private, unwritable, write_text
-from k1nb.records._archive import LOST, alive, broken, folders, record_in
+from k1nb.records._archive import LOST, alive, broken, folders, lost_runs, record_in
 from k1nb.records._notebook import canonical, read_notebook
+from k1nb.records._processes import end_runs
 from k1nb.records._record import MANIFEST, NOTEBOOK, Manifest, Process, Record, new_id, read_manifest, write_manifest
 from k1nb.records._redaction import scrub
 from k1nb.secrets import Redactor
 
 KERNEL_LOG = "kernel.log"
 PARTIAL = "notebook.partial.txt"
+RESERVE = ".reserve"
+"""Room that a run holds, to be given up so that its record can be written on a disk that is full."""
+_RESERVED = 262_144
 SUPERSEDED = "its kernel began another run before it concluded"
 
 
@@ -29,6 +34,7 @@ class Staging:
     def __init__(self, settings: Settings) -> None:
         self._paths = settings.paths
         self._redact = settings.redact
+        self._timings = settings.timings
 
     def begin(self, notebook: str, *, run: str | None = None) -> Record:
         """Stage a new run; it is INTERRUPTED until it concludes. Runs that crashes left are moved in first."""
@@ -44,6 +50,7 @@ class Staging:
         folder = self._paths.staging / manifest.run
         try:
             write_manifest(fresh, manifest)
+            _hold(fresh / RESERVE)
             return fresh.rename(folder)
         except OSError as error:
             raise unwritable(folder, error) from error
@@ -73,6 +80,7 @@ class Staging:
         `reason` says what broke the run; a verdict that would pass is taken back for it.
         """
         manifest = read_manifest(record.folder)
+        (record.folder / RESERVE).unlink(missing_ok=True)
         if not manifest.honest:
             reason = reason or "its verdict does not follow from its checks"
         self._keep_log(record.folder)
@@ -93,7 +101,11 @@ class Staging:
         return record_in(target)
 
     def sweep(self, *, superseded: bool = False) -> None:
-        """Move in what crashes left in staging; with `superseded` also what this very process began."""
+        """Move in what crashes left in staging, and end what is left of those runs.
+
+        With `superseded` also what this very process began is moved in.
+        """
+        end_runs(lost_runs(self._paths), self._timings.child_stop)
         for folder in folders(self._paths.staging):
             manifest = record_in(folder).manifest
             own = superseded and manifest.process == Process.own()
@@ -143,6 +155,14 @@ class Staging:
         finally:
             # Left only by a failure: the next start would make a record of it that says less than the notebook.
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _hold(file: Path) -> None:
+    """Take room on the disk."""
+    with file.open("wb") as reserve:
+        reserve.write(b"\0" * _RESERVED)
+        reserve.flush()
+        os.fsync(reserve.fileno())  # a file system may promise room that it turns out not to have
 
 
 def redacted_notebook(executed: Any, redact: Redactor) -> Any:
