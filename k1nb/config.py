@@ -25,6 +25,8 @@ from k1nb.secrets import Redactor, weakness
 from k1nb.timings import Timings
 
 PREFIX = "K1NB_"
+RUN = "K1NB_RUN"
+"""The variable by which every process of a run is known; services are started with an empty one."""
 OtaMode = Literal["lock-step", "streaming"]
 """How an image goes to a device: a chunk and then its answer, or ahead of the answers."""
 
@@ -300,10 +302,14 @@ def environment(settings: Settings, **changes: str) -> dict[str, str]:
 
 
 def bare_environment(**changes: str) -> dict[str, str]:
-    """Return the environment for a program that is not ours: this one's without our settings and secrets."""
+    """Return the environment for a program that is not ours: this one's without our settings and secrets.
+
+    The mark of the run it belongs to stays, so that it ends with that run.
+    """
     ours = {_environment_name(name) for name in Settings.model_fields}
     kept = {n: v for n, v in os.environ.items() if n.upper() not in ours and not n.startswith(PREFIX)}
-    return {**kept, **changes}
+    mark = {RUN: os.environ[RUN]} if os.environ.get(RUN) else {}
+    return {**kept, **mark, **changes}
 
 
 def variables(settings: Settings) -> dict[str, str]:

@@ -37,6 +37,7 @@ One class per situation; the branch says where the blame lies.
     │   ├── TerminalFailure        another try cannot succeed
     │   └── RetryableFailure       another try may succeed
     └── RecordError                the records
+        ├── RunBroken              something other than its cells ended a run: a limit, its kernel, the disk
         └── VerdictNotPassed       a run concluded, and its verdict does not pass
 
 Apart from them stands `Stopped`, a SystemExit: somebody told this process to end.
@@ -238,6 +239,10 @@ class RetryableFailure(TaskFailure):
 
 class RecordError(K1Error):
     """The records."""
+
+
+class RunBroken(RecordError):
+    """Something other than a notebook's own cells ended its run: a limit, its kernel, the disk."""
 
 
 class VerdictNotPassed(RecordError):

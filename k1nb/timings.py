@@ -119,6 +119,8 @@ class Timings:
     """Between two looks at a run that an earlier attempt at its task has begun."""
     cell: float = 3600.0
     """Longest run of one notebook cell under `k1nb run`; a delivery with all its retries is one cell."""
+    run: float = 14_400.0
+    """Longest run of a whole notebook under `k1nb run`."""
 
     def scaled(self, factor: float) -> Timings:
         """Return these timings, each multiplied by `factor`."""

@@ -100,11 +100,11 @@ def running(settings: Settings, words: Words, pids: Path) -> Iterator[subprocess
 @pytest.mark.parametrize(
     ("then", "why"),
     [
-        ("os.kill(os.getpid(), 9)", "cell 5: DeadKernelError"),
-        ("os._exit(0)", "cell 5: DeadKernelError"),
-        ("sys.exit(0)", "cell 5: SystemExit: 0"),
-        ("sys.exit(3)", "cell 5: SystemExit: 3"),
-        (SLEEP, "cell 5: CellTimeoutError"),
+        ("os.kill(os.getpid(), 9)", "cell 5: the kernel was killed by SIGKILL"),
+        ("os._exit(0)", "cell 5: the kernel ended with exit code 0"),
+        ("sys.exit(0)", "cell 5: left the notebook by SystemExit: 0"),
+        ("sys.exit(3)", "cell 5: left the notebook by SystemExit: 3"),
+        (SLEEP, "cell 5 took longer than 3.6 s"),
     ],
     ids=["killed", "os-exit-0", "exit-0", "exit-3", "hangs"],
 )

@@ -1,4 +1,4 @@
-"""Progress of services: a live line for each on a terminal, plain lines elsewhere."""
+"""Progress of services and runs: live lines on a terminal; elsewhere plain ones for services, none for runs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from k1nb.cli import _output
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
+
+    from k1nb.records import Moment
 
 
 @contextmanager
@@ -50,3 +52,31 @@ class _Lines:
             self._places[line.service] = self._bars.add_task("", total=1, service=line.service)
         said = line.removeprefix(f"{line.service} ").removesuffix(f" {line.service}")
         self._bars.update(self._places[line.service], description=said, completed=int(line.ready))
+
+
+@contextmanager
+def run_line() -> Iterator[Callable[[Moment], None] | None]:
+    """Yield a function that shows on stderr where a run stands: cell, heading, newest check, seconds so far.
+
+    None where stderr is no terminal.
+    """
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (
+        SpinnerColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}", markup=False),
+        TextColumn("{task.fields[check]}", markup=False, style="dim"),
+    )
+    with Progress(*columns, console=Console(stderr=True, highlight=False), transient=True) as line:
+        task = line.add_task("starting the kernel", total=None, check="")
+
+        def show(moment: Moment) -> None:
+            check = f"{moment.check.status} {moment.check.name}" if moment.check else ""
+            line.update(task, description=f"cell {moment.cell} of {moment.cells}  {moment.heading}", check=check)
+
+        yield show

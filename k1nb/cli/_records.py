@@ -10,6 +10,8 @@ import typer
 
 from k1nb.cli import _complete, _output, _records_seal
 from k1nb.cli._output import Json
+from k1nb.cli._progress import run_line
+from k1nb.errors import UsageError
 
 if TYPE_CHECKING:
     from k1nb.records import Record
@@ -38,13 +40,32 @@ def group(app: typer.Typer) -> typer.Typer:
 
 def run(
     notebook: Annotated[
-        str, typer.Argument(help="Name of a notebook, such as daily_health.", autocompletion=_complete.notebooks)
-    ],
+        str,
+        typer.Argument(
+            help="Name of a notebook, such as daily_health; none with --resume.",
+            autocompletion=_complete.notebooks,
+        ),
+    ] = "",
     parameters: Annotated[
         list[str] | None,
         typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="Value of a parameter, as text."),
     ] = None,
     apply: Annotated[str, typer.Option("--apply", metavar="plan-…", help="Plan that is consented to.")] = "",
+    resume: Annotated[
+        str,
+        typer.Option(
+            "--resume",
+            metavar="RUN",
+            help="Go on after this broken run: its notebook, its parameters.",
+            autocompletion=_complete.records,
+        ),
+    ] = "",
+    limit: Annotated[
+        float | None, typer.Option("--limit", metavar="SECONDS", help="Longest time for the run.  [default: 14400]")
+    ] = None,
+    cell_limit: Annotated[
+        float | None, typer.Option("--cell-limit", metavar="SECONDS", help="Longest time for a cell.  [default: 3600]")
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 0 for the verdict OK only.")] = False,
     as_: Annotated[
         str, typer.Option("--as", metavar="RUN", hidden=True, help="Id that whoever starts this finds the run by.")
@@ -54,16 +75,22 @@ def run(
     """Run a notebook and archive it; exit code 1 unless its verdict passes."""
     from k1nb import records
 
-    settings = _output.settings()
-    with _output.progress(notebook) as advance:
-        record = records.run_notebook(
-            settings,
-            notebook,
-            _output.pairs(parameters, example="-p device=demo"),
-            apply=apply,
-            run=as_,
-            on_progress=advance,
+    if bool(notebook) == bool(resume):
+        raise UsageError("one notebook is wanted, or one run to resume", hint="k1nb run daily_health")
+    if resume and parameters:
+        raise UsageError(
+            "a resumed run has the parameters of the broken one", hint="leave out -p, or begin another run"
         )
+    settings = _output.settings()
+    limits = {"limit": limit, "cell_limit": cell_limit}
+    with run_line() as advance:
+        if resume:
+            record = records.resume_run(settings, resume, apply=apply, run=as_, on_progress=advance, **limits)
+        else:
+            given = _output.pairs(parameters, example="-p device=demo")
+            record = records.run_notebook(
+                settings, notebook, given, apply=apply, run=as_, on_progress=advance, **limits
+            )
     _print(record, json=json)
     sys.exit(0 if record.passes and record.verdict.passes(strict=strict) else 1)
 

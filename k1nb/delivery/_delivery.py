@@ -145,14 +145,18 @@ def apply(
 ) -> Delivery | None:
     """Carry out a plan that was consented to and follow it to its end; None where nothing is to be done.
 
-    The same delivery that is under way already is followed. Without `consent` nothing is applied. Raises ConsentError
+    The same delivery that is under way already is followed, whatever consent it was begun with. Without `consent`
+    nothing is applied. Raises ConsentError
     where the consent is for another plan, also when what was observed has changed since, and for a production device.
     """
     if not planned.steps or not consent:
         return None
-    planned.require(consent)
     with Conductor.from_settings(settings) as conductor:
-        execution_id = conductor.running(PIPELINE, facts.key) or _start(conductor, settings, facts, planned)
+        # What is under way was consented to, and changes device and ledger by itself; to follow it is no effect.
+        execution_id = conductor.running(PIPELINE, facts.key)
+        if execution_id is None:
+            planned.require(consent)
+            execution_id = _start(conductor, settings, facts, planned)
         execution = conductor.wait(execution_id, timings=settings.timings, on_change=on_change)
         return _with_way_back(settings, facts, delivery(conductor, execution))
 

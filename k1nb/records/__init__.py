@@ -4,15 +4,24 @@ from typing import TYPE_CHECKING, Any
 
 from k1nb.records._archive import Archive, lost_runs, run_ids
 from k1nb.records._desk import Desk, lay_out
-from k1nb.records._facts import children_of, devices_meant, executions_since, not_configured, readings_of
+from k1nb.records._facts import (
+    children_of,
+    devices_meant,
+    executions_since,
+    not_configured,
+    readings_of,
+    server_version,
+)
 from k1nb.records._importing import import_notebook
 from k1nb.records._notebook import find_notebook, shipped
 from k1nb.records._outcome import Head, find_run, head_of
 from k1nb.records._parameters import Parameter
+from k1nb.records._processes import processes_of
+from k1nb.records._progress import Moment, Progress
 from k1nb.records._record import Manifest, Record, new_id
 from k1nb.records._retention import Limits, RecordsPruned, prunable, prune_records
 from k1nb.records._run import MIME, Run, connect
-from k1nb.records._runner import Progress, run_notebook
+from k1nb.records._runner import resume_run, run_notebook
 from k1nb.records._table import badge, checks_html, checks_text, table_html, tally, worst_first
 from k1nb.records._verify import (
     Verification,
@@ -35,6 +44,7 @@ __all__ = [
     "Head",
     "Limits",
     "Manifest",
+    "Moment",
     "Parameter",
     "Progress",
     "Record",
@@ -58,13 +68,16 @@ __all__ = [
     "lost_runs",
     "new_id",
     "not_configured",
+    "processes_of",
     "prunable",
     "prune_records",
     "read_head",
     "read_key",
     "readings_of",
+    "resume_run",
     "run_ids",
     "run_notebook",
+    "server_version",
     "shipped",
     "table_html",
     "tally",

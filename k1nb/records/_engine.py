@@ -3,37 +3,35 @@
 from __future__ import annotations
 
 import math
-import os
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from papermill.engines import NBClientEngine
 
-from k1nb.config import Settings, environment, load, variables
-from k1nb.errors import RecordError, Stopped
-from k1nb.paths import private
-from k1nb.records._notebook import INJECTED, tagged, unexpected_error, words
-from k1nb.records._parameters import assigned, checked, refuse_secrets, refuse_unknown
-from k1nb.records._record import NOTEBOOK, Record
-from k1nb.records._run import parameters_of
+from k1nb.config import RUN, Settings, environment, load, variables
+from k1nb.errors import RunBroken, Stopped
+from k1nb.records._ending import close, last_started, mark, untold, why
+from k1nb.records._kernel import OURS, foreign_kernel, kernel_manager
+from k1nb.records._limits import Limits
+from k1nb.records._log import redacted_log
+from k1nb.records._manager import Manager
+from k1nb.records._notebook import INJECTED, source_sum, tagged, words
+from k1nb.records._parameters import Value, assigned, checked, refuse_secrets, refuse_unknown
+from k1nb.records._progress import Progress
+from k1nb.records._record import Record, versions_of
+from k1nb.records._run import parameters_of, target_of
 from k1nb.records._signals import raising
 from k1nb.records._staging import KERNEL_LOG, Staging
 from k1nb.secrets import Redactor
 
-if TYPE_CHECKING:
-    from jupyter_client.manager import AsyncKernelManager
-
-ENDED = "the notebook ended before its last cell concluded it"
+_PACKAGES = ("papermill", "nbclient", "ipykernel", "jupyter_client")
 
 
 class Engine(NBClientEngine):  # type: ignore[misc] # papermill has no annotations
     """`papermill --engine k1nb`: stages a run, tells the kernel its id, and moves the record in when it is over.
 
-    The executed notebook joins the record by itself. A kernel that dies, a cell that hangs and a notebook that
-    leaves early end with an error and an INTERRUPTED record.
+    The executed notebook joins the record by itself. A kernel that dies, a limit that is reached, a disk that is full
+    and a notebook that leaves early end with an error and an INTERRUPTED record, and with no process left.
     """
 
     @classmethod
@@ -45,38 +43,79 @@ class Engine(NBClientEngine):  # type: ignore[misc] # papermill has no annotatio
         *,
         settings: Settings | None = None,
         run: str | None = None,
+        resumes: str | None = None,
+        on_progress: Progress | None = None,
+        input_path: str | None = None,
         **options: Any,
     ) -> Any:
         """Run a notebook that papermill has prepared; raises ParameterError before anything starts."""
         settings = settings or load()
-        refuse_parameters(nb, settings.redact)
+        foreign = foreign_kernel(nb.metadata, kernel_name)
+        parameters = {} if foreign else refuse_parameters(nb, settings.redact)
         staging = Staging(settings)
-        record = staging.begin(Path(options.get("input_path") or "notebook").stem, run=run)
-        saved = output_path or str(record.folder / NOTEBOOK)
-        reason = ""
+        record = staging.begin(Path(input_path or "notebook").stem, run=run)
         with raising():
-            try:
-                return super().execute_notebook(nb, kernel_name, saved, settings=settings, record=record, **options)
-            except Stopped as stopped:
-                reason, stopped.hint = stopped.message, f"k1nb records show {record.id}"
-                raise
-            except BaseException as error:
-                reason = words(type(error).__name__, str(error))
-                raise
-            finally:
-                _finish(staging, record, nb, reason)
+            record = staging.update(
+                record,
+                parameters=parameters,
+                source=source_sum(input_path),
+                target=target_of(settings),
+                resumes=resumes,
+                versions=versions_of(*_PACKAGES),
+            )
+            mark(nb, record.manifest)
+            said = ("progress_bar", "log_output", "autosave_cell_every")
+            manager = Manager(
+                nb,
+                record,
+                settings.redact,
+                on_progress=on_progress,
+                output_path=output_path,
+                **{name: options[name] for name in said if name in options},
+            )
+            cls._run(manager, kernel_name, foreign, staging=staging, record=record, settings=settings, **options)
+        return manager.masked()
+
+    @classmethod
+    def _run(
+        cls, manager: Manager, kernel_name: str, foreign: str, *, staging: Staging, record: Record, **options: Any
+    ) -> None:
+        """Execute the notebook and move its record in, whatever happens."""
+        reason = ""
+        try:
+            manager.notebook_start()
+            _refuse(foreign)
+            cls.execute_managed_notebook(manager, kernel_name, record=record, **options)
+        except RunBroken as error:
+            reason = error.message
+            raise
+        except Stopped as stopped:
+            reason, stopped.hint = _in_cell(manager, stopped.message), f"k1nb records show {record.id}"
+            raise
+        except BaseException as error:
+            reason = _in_cell(manager, words(type(error).__name__, str(error)))
+            raise
+        finally:
+            manager.cleanup_pbar()
+            manager.notebook_complete()
+            reason, told = why(manager.nb, staging.staged(record.id).manifest, reason)
+            settled = close(staging, record, manager.nb, reason)
+            told = told and (bool(reason) or not settled.reason)
+            manager.publish()
+            if not told:
+                raise untold(settled)
 
     @classmethod
     def execute_managed_notebook(
         cls,
-        nb_man: Any,
-        kernel_name: str,
+        nb_man: Manager,
+        kernel_name: str,  # noqa: ARG003 - papermill passes it by position
         *,
         settings: Settings,
         record: Record,
-        start_timeout: int = 60,
-        execution_timeout: int | None = None,
-        on_cell_start: Callable[..., None] | None = None,
+        start_timeout: float = 60,
+        execution_timeout: float | None = None,
+        run_timeout: float | None = None,
         **options: Any,
     ) -> Any:
         """Execute the cells in a kernel of this interpreter, reached by sockets in a private folder."""
@@ -84,25 +123,36 @@ class Engine(NBClientEngine):  # type: ignore[misc] # papermill has no annotatio
 
         from k1nb.records._client import Client
 
+        timings = settings.timings
+        limits = Limits(cell=execution_timeout or timings.cell, run=run_timeout or timings.run)
         passed_on = {name: options.get(name) for name in ("stdout_file", "stderr_file")}
-        with kernel_manager(settings, record.id) as manager, (record.folder / KERNEL_LOG).open("wb") as log:
+        with redacted_log(record.folder / KERNEL_LOG, settings) as log, kernel_manager(settings, record.id) as manager:
             client = Client(
                 nb_man,
+                limits=limits,
                 km=manager,
-                kernel_name=kernel_name,
-                timeout=execution_timeout or max(1, math.ceil(settings.timings.cell)),
-                startup_timeout=start_timeout,
-                on_cell_start=on_cell_start,
+                kernel_name=OURS,
+                startup_timeout=math.ceil(min(start_timeout, limits.left)),
                 log=logger,
                 log_output=options.get("log_output", False),
                 **passed_on,
             )
-            changes = variables(settings) | {"K1NB_RUN": record.id}
+            changes = variables(settings) | {RUN: record.id}
             return client.execute(env=environment(settings, **changes), stdout=log, stderr=log, cleanup_kc=True)
 
+    @classmethod
+    def nb_kernel_name(cls, nb: Any, name: str | None = None) -> str:
+        """Return the kernel that was asked for, or that the notebook names; ours where neither is."""
+        return str(name or nb.metadata.get("kernelspec", {}).get("name") or OURS)
 
-def refuse_parameters(notebook: Any, redact: Redactor) -> None:
-    """Raise ParameterError where papermill was given a parameter that the notebook does not declare, or not so.
+    @classmethod
+    def nb_language(cls, nb: Any, language: str | None = None) -> str:  # noqa: ARG003 - likewise
+        """Return the language that parameters are written in: ours, for nothing else is run."""
+        return language or "python"
+
+
+def refuse_parameters(notebook: Any, redact: Redactor) -> dict[str, Value]:
+    """Return the parameters' values; raise ParameterError for one that the notebook does not declare, or not so.
 
     One that holds a secret is refused as well, by default or given.
     """
@@ -110,56 +160,15 @@ def refuse_parameters(notebook: Any, redact: Redactor) -> None:
     given = notebook.metadata.get("papermill", {}).get("parameters") or {}
     refuse_secrets({name: parameter.default for name, parameter in known.items()} | given, redact)
     refuse_unknown(known, assigned(tagged(notebook, INJECTED) or ""))
-    for name in known.keys() & given.keys():
-        checked(known[name], given[name])
+    values = {name: checked(known[name], given[name]) for name in known.keys() & given.keys()}
+    return {name: values.get(name, parameter.default) for name, parameter in known.items()}
 
 
-@contextmanager
-def kernel_manager(settings: Settings, run: str) -> Iterator[AsyncKernelManager]:
-    """Yield the manager of a kernel that this interpreter runs, with IPC sockets that only its owner can reach."""
-    from jupyter_client.kernelspec import KernelSpecManager
-    from jupyter_client.manager import AsyncKernelManager
-
-    connection = private(settings.paths.runtime) / f"{run[-6:]}.json"
-    specifications = KernelSpecManager(kernel_dirs=[])  # none but that of the ipykernel beside us
-    manager = AsyncKernelManager(
-        transport="ipc", connection_file=str(connection), kernel_spec_manager=specifications, kernel_name="python3"
-    )
-    try:
-        yield manager
-    finally:
-        _end_children(manager)
-        manager.cleanup_ipc_files()
-        connection.unlink(missing_ok=True)
+def _refuse(foreign: str) -> None:
+    if foreign:
+        raise RunBroken(f"it wants the kernel {foreign}, and only Python notebooks are run", hint="use its own tools")
 
 
-def _end_children(manager: AsyncKernelManager) -> None:
-    """Kill what a kernel has started and left: it led a process group of its own."""
-    group = getattr(manager.provisioner, "pgid", None)
-    if group and group != os.getpgrp():
-        with suppress(ProcessLookupError, PermissionError):  # macOS answers EPERM for a group of zombies
-            os.killpg(group, signal.SIGKILL)
-
-
-def _finish(staging: Staging, record: Record, notebook: Any, reason: str) -> None:
-    """Move a run's record in; raise RecordError where nobody else would say that it did not conclude."""
-    left = staging.staged(record.id)
-    error = unexpected_error(notebook, passed=left.passes)
-    told = bool(reason)
-    if error and not reason:
-        told = error.ename != "SystemExit"
-        reason = words(error.ename, error.evalue)
-    if reason:
-        cell = _last_started(notebook)
-        reason = f"cell {cell}: {reason}" if cell else reason
-    elif left.ended_at is None:
-        reason = ENDED
-    settled = staging.settle(record, executed=notebook, reason=reason)
-    if reason and not told:
-        raise RecordError(f"run {settled.id} is {settled.verdict}: {reason}", hint=f"k1nb records show {settled.id}")
-
-
-def _last_started(notebook: Any) -> int:
-    """Return the number of the cell that ran last, counted from 1; papermill calls the later ones completed as well."""
-    started = [n for n, c in enumerate(notebook.cells, 1) if c.metadata.get("papermill", {}).get("start_time")]
-    return started[-1] if started else 0
+def _in_cell(manager: Manager, reason: str) -> str:
+    cell = last_started(manager.nb)
+    return f"cell {cell}: {reason}" if cell else reason

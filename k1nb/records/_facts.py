@@ -90,6 +90,17 @@ def executions_since(settings: Settings, hours: int) -> list[Execution] | None:
         return None
 
 
+def server_version(settings: Settings) -> str | None:
+    """Return the workflow server's own version; None where it does not tell."""
+    from k1nb.conductor import Conductor
+
+    try:
+        with Conductor.from_settings(settings) as conductor:
+            return conductor.version()
+    except ConductorError:
+        return None
+
+
 def children_of(settings: Settings, execution: Execution) -> list[Execution]:
     """Return the executions of an execution's sub-workflows, however deep, as far as the server tells."""
     from k1nb.conductor import Conductor

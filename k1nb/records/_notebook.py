@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import warnings
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ PARAMETERS = "parameters"
 """Tag of the cell that declares the parameters."""
 INJECTED = "injected-parameters"
 """Tag of the cell into which papermill writes the values it was given."""
+NOTE = "k1nb-note"
+"""Tag of the cell that our engine adds to the notebook of a run that broke."""
 
 
 def shipped() -> dict[str, Path]:
@@ -67,8 +70,8 @@ def read_template(file: Path) -> Any:
         notebook = json.loads(text)
         if not isinstance(notebook["metadata"], dict) or not isinstance(notebook["nbformat"], int):
             raise _no_notebook(file)  # what papermill would break on
-        cells = notebook["cells"]
-        return {"cells": [{"metadata": dict(c["metadata"]), "source": "".join(c["source"])} for c in cells]}
+        cells = [{"metadata": dict(c["metadata"]), "source": "".join(c["source"])} for c in notebook["cells"]]
+        return {"metadata": notebook["metadata"], "cells": cells}
     except (ValueError, KeyError, TypeError, RecursionError):
         raise _no_notebook(file) from None
 
@@ -119,3 +122,21 @@ def words(name: str, text: str) -> str:
     """Say an error in one line: its name, the first line of its text, and its hint where it is one of ours."""
     first, _, rest = text.strip().partition("\n")
     return f"{name}: {f'{first} ({rest})' if rest.startswith('hint: ') else first}".removesuffix(": ")
+
+
+def source_sum(path: str | Path | None) -> str:
+    """Return the SHA-256 of a notebook's file; empty where it is none that can be read here."""
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else ""
+    except (OSError, ValueError):
+        return ""
+
+
+def heading_above(notebook: Any, place: int) -> str:
+    """Return the heading under which the cell at a place stands, counted from 0; empty where there is none."""
+    for cell in reversed(notebook["cells"][: place + 1]):
+        if cell["cell_type"] == "markdown":
+            headings = [line for line in "".join(cell["source"]).splitlines() if line.startswith("#")]
+            if headings:
+                return headings[0].lstrip("# ").strip()
+    return ""

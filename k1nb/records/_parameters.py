@@ -1,12 +1,17 @@
-"""Parameters of notebooks: declared in a cell as `name: type = default  # help`, checked wherever they come from."""
+"""Parameters of notebooks: declared in a cell as `name: type = default  # help`, checked wherever they come from.
+
+The help of a number may begin with its range, both ends included and either may be left out:
+`hours: int = 24  # 1..720, how many hours back`, `watch: float = 5.0  # 0.., seconds between two looks`.
+"""
 
 from __future__ import annotations
 
 import ast
 import io
+import re
 import tokenize
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -16,6 +21,8 @@ from k1nb.secrets import Redactor
 Value = str | int | float | bool
 
 TYPES: dict[str, type[Value]] = {"str": str, "int": int, "float": float, "bool": bool}
+_NUMBER = r"[+-]?\d+(?:\.\d+)?"
+_RANGE = re.compile(rf"({_NUMBER})?\.\.({_NUMBER})?,\s+(.*)", re.DOTALL)
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -27,6 +34,15 @@ class Parameter:
     type: type[Value]
     default: Value
     help: str = ""
+    least: float | None = None
+    most: float | None = None
+
+    @property
+    def range(self) -> str:
+        """The range of a number, as it is declared; empty where there is none."""
+        ends = ("" if end is None else f"{end:g}" for end in (self.least, self.most))
+        text = "..".join(ends)
+        return "" if text == ".." else text
 
 
 def declared(source: str) -> dict[str, Parameter]:
@@ -61,21 +77,43 @@ def _parameter(statement: ast.stmt, help_of: Mapping[int, str]) -> Parameter:
         default = ast.literal_eval(value)
     except ValueError:
         raise ParameterError(f"the default of {name} is no literal", hint="write the value itself") from None
-    parameter = Parameter(name, wanted, "", help_of.get(statement.end_lineno or statement.lineno, ""))
-    return Parameter(name, wanted, checked(parameter, default), parameter.help)
+    parameter = _ranged(name, wanted, help_of.get(statement.end_lineno or statement.lineno, ""))
+    return replace(parameter, default=checked(parameter, default))
+
+
+def _ranged(name: str, wanted: type[Value], text: str) -> Parameter:
+    """Return a parameter with what its comment says, without a default yet."""
+    found = _RANGE.fullmatch(text) if wanted in (int, float) else None
+    if found is None:
+        return Parameter(name, wanted, "", text)
+    least, most = (float(end) if end else None for end in found.groups()[:2])
+    return Parameter(name, wanted, "", found[3], least, most)
 
 
 def checked(parameter: Parameter, value: Any) -> Value:
     """Return a Python value as the declared type, or raise ParameterError; nothing but int to float is converted."""
     if parameter.type is float and type(value) is int:
-        return float(value)
+        return _within(parameter, float(value))
     if type(value) is parameter.type:
-        return value
+        return _within(parameter, value)
     raise ParameterError(
         f"parameter {parameter.name} is declared {parameter.type.__name__}, but was given {value!r}, "
         f"which is {type(value).__name__}",
         hint=_hint(parameter, value),
     )
+
+
+def _within(parameter: Parameter, value: Value) -> Value:
+    """Return a value of the right type, or raise ParameterError where it is out of the declared range."""
+    if not parameter.range or isinstance(value, str):
+        return value
+    below = parameter.least is not None and not value >= parameter.least  # a NaN is in no range
+    if below or (parameter.most is not None and not value <= parameter.most):
+        raise ParameterError(
+            f"parameter {parameter.name} is {value}, but {parameter.range} is wanted",
+            hint=f"for example {parameter.name}={parameter.default or parameter.range}",
+        )
+    return value
 
 
 def _hint(parameter: Parameter, value: Any) -> str:
@@ -91,13 +129,14 @@ def converted(parameter: Parameter, text: str) -> Value:
     if parameter.type is str:
         return text
     try:
-        return _WORDS[text.lower()] if parameter.type is bool else parameter.type(text)
+        value = _WORDS[text.lower()] if parameter.type is bool else parameter.type(text)
     except (KeyError, ValueError):
         wanted = "true or false" if parameter.type is bool else parameter.type.__name__
         raise ParameterError(
             f"parameter {parameter.name} wants {wanted}, not {text!r}",
             hint=f"-p {parameter.name}={str(parameter.default).lower()}",
         ) from None
+    return _within(parameter, value)
 
 
 def refuse_unknown(known: Mapping[str, Parameter], names: Iterable[str]) -> None:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -65,8 +66,10 @@ class Process(BaseModel):
             return False
 
 
-def _versions() -> dict[str, str]:
-    return {"k1nb": __version__, "python": platform.python_version(), "platform": sys.platform}
+def versions_of(*packages: str) -> dict[str, str]:
+    """Return the versions of k1nb, of Python and of these installed packages, and the platform."""
+    own = {"k1nb": __version__, "python": platform.python_version(), "platform": sys.platform}
+    return own | {name: version(name) for name in packages}
 
 
 class Seal(BaseModel):
@@ -117,7 +120,7 @@ class Manifest(BaseModel):
     """How long each cell of the executed notebook took; None for one that did not run."""
     redactions: int = 0
     """Places in which a secret was masked."""
-    versions: dict[str, str] = Field(default_factory=_versions)
+    versions: dict[str, str] = Field(default_factory=versions_of)
     host: str = Field(default_factory=platform.node)
     user: str = Field(default_factory=lambda: psutil.Process().username())
     process: Process | None = None

@@ -69,13 +69,23 @@ class Run:
         now = self._now()
         self._record = self._staging.update(now, checks=(*now.checks, *checks))
 
-    def refer(self, *, execution: str | None = None, artifact: str | None = None) -> None:
-        """Name an execution or an artifact that the run is about; None says nothing."""
+    def refer(self, *, execution: str | None = None, artifact: str | None = None, device: str | None = None) -> None:
+        """Name an execution, an artifact or a device that the run is about; None says nothing."""
         now = self._now()
         known = now.manifest
-        executions, artifacts = _with(known.executions, execution), _with(known.artifacts, artifact)
-        if (executions, artifacts) != (known.executions, known.artifacts):
-            self._record = self._staging.update(now, executions=executions, artifacts=artifacts)
+        named = {
+            "executions": _with(known.executions, execution),
+            "artifacts": _with(known.artifacts, artifact),
+            "devices": _with(known.devices, device),
+        }
+        if any(named[name] != getattr(known, name) for name in named):
+            self._record = self._staging.update(now, **named)
+
+    def uses(self, **versions: str | None) -> None:
+        """Name the versions of what the run worked with, such as `conductor="3.32.1"`; None says nothing."""
+        now = self._now()
+        known = {name: text for name, text in versions.items() if text}
+        self._record = self._staging.update(now, versions={**now.manifest.versions, **known})
 
     def follow(self, execution: Execution) -> None:
         """Name an execution that is being followed, so that the record has it also where the run breaks off."""
@@ -139,7 +149,7 @@ def connect(notebook: str, namespace: dict[str, Any]) -> Run:
             raise RecordError(
                 f"run {record.id} has concluded", hint="one run concludes once: remove the second connect"
             )
-    record = staging.update(record, notebook=file.stem, parameters=_plain(values))
+    record = staging.update(record, notebook=file.stem, parameters=_plain(values), target=target_of(settings))
     _show(record.manifest)
     return Run(settings, staging, record, managed=settings.run is not None)
 
@@ -152,6 +162,11 @@ def parameters_of(notebook: Any) -> dict[str, Parameter]:
             "the notebook has no parameters cell", hint=f"give the cell that declares them the tag {PARAMETERS!r}"
         )
     return declared(source)
+
+
+def target_of(settings: Settings) -> str:
+    """Say where Conductor runs, and its address."""
+    return f"{settings.target} {settings.conductor_server_url}"
 
 
 def _plain(values: dict[str, Value]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -12,9 +13,10 @@ from typing import Any
 from k1nb.config import Settings
 from k1nb.errors import RecordError, StorageError
 from k1nb.paths import private, unwritable, write_text
-from k1nb.records._archive import LOST, alive, broken, folders, record_in
+from k1nb.records._archive import LOST, alive, broken, folders, lost_runs, record_in
 from k1nb.records._chain import Chain, copy_for_sealing
 from k1nb.records._notebook import canonical, read_notebook
+from k1nb.records._processes import end_runs
 from k1nb.records._record import (
     MANIFEST,
     NOTEBOOK,
@@ -31,6 +33,9 @@ from k1nb.secrets import MASK
 
 KERNEL_LOG = "kernel.log"
 PARTIAL = "notebook.partial.txt"
+RESERVE = ".reserve"
+"""Room that a run holds, to be given up so that its record can be written on a disk that is full."""
+_RESERVED = 262_144
 _UNMASKED = "held a secret that could not be masked, and was not kept"
 SUPERSEDED = "its kernel began another run before it concluded"
 
@@ -41,6 +46,7 @@ class Staging:
     def __init__(self, settings: Settings) -> None:
         self._paths = settings.paths
         self._redact = settings.redact
+        self._timings = settings.timings
         self._chain = Chain(settings.paths, settings.timings)
 
     def begin(self, notebook: str, *, run: str | None = None) -> Record:
@@ -59,6 +65,7 @@ class Staging:
         folder = self._paths.staging / manifest.run
         try:
             write_manifest(fresh, manifest)
+            _hold(fresh / RESERVE)
             return fresh.rename(folder)
         except OSError as error:
             raise unwritable(folder, error) from error
@@ -88,6 +95,7 @@ class Staging:
         `reason` says what broke the run; a verdict that would pass is taken back for it.
         """
         manifest = read_manifest(record.folder)
+        (record.folder / RESERVE).unlink(missing_ok=True)
         if not manifest.honest:
             reason = reason or "its verdict does not follow from its checks"
         self._keep_log(record.folder)
@@ -102,8 +110,12 @@ class Staging:
         return record_in(self._chain.seal(record.folder, self._clean(record.folder, manifest)))
 
     def sweep(self, *, superseded: bool = False) -> None:
-        """Move in what crashes left in staging; with `superseded` also what this very process began."""
+        """Move in what crashes left in staging, and end what is left of those runs.
+
+        With `superseded` also what this very process began is moved in.
+        """
         self._chain.finish()
+        end_runs(lost_runs(self._paths), self._timings.child_stop)
         for folder in folders(self._paths.staging):
             manifest = record_in(folder).manifest
             own = superseded and manifest.process == Process.own()
@@ -186,6 +198,14 @@ class Staging:
         finally:
             # Left only by a failure: the next start would make a record of it that says less than the notebook.
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _hold(file: Path) -> None:
+    """Take room on the disk."""
+    with file.open("wb") as reserve:
+        reserve.write(b"\0" * _RESERVED)
+        reserve.flush()
+        os.fsync(reserve.fileno())  # a file system may promise room that it turns out not to have
 
 
 def _sums(folder: Path) -> dict[str, str]:

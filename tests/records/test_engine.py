@@ -15,7 +15,7 @@ from papermill.execute import execute_notebook
 
 from k1nb.checks import Verdict
 from k1nb.config import Settings
-from k1nb.errors import ParameterError, RecordError
+from k1nb.errors import ParameterError, RecordError, RunBroken
 from k1nb.records import Archive, Engine, import_notebook
 from tests.records.conftest import WriteNotebook, check
 
@@ -124,3 +124,39 @@ def test_a_killed_runner_leaves_an_interrupted_run(
     assert (imported.id, imported.verdict) == (record.id, Verdict.INTERRUPTED)
     assert [c.name for c in imported.checks] == ["a thing: works"]
     assert imported.executed is not None
+
+
+def test_papermill_is_asked_for_another_kernel(
+    settings: Settings, write_notebook: WriteNotebook, tmp_path: Path
+) -> None:
+    """`papermill --engine k1nb -k other` runs nothing: its record and its output say INTERRUPTED and why."""
+    out = tmp_path / "out.ipynb"
+    with pytest.raises(RunBroken, match="other"):
+        execute(write_notebook(check("OK")), out, engine_name="k1nb", kernel_name="other")
+    (record,) = Archive(settings.paths).list()
+    assert (record.verdict, record.reason) == (
+        Verdict.INTERRUPTED,
+        "it wants the kernel other, and only Python notebooks are run",
+    )
+    assert nbformat.read(out, as_version=4).metadata["k1nb"] == {
+        "run": record.id,
+        "verdict": "INTERRUPTED",
+        "reason": record.reason,
+    }
+
+
+def test_papermills_output_is_masked(
+    settings: Settings, write_notebook: WriteNotebook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What papermill writes after our engine is masked as well, however the run ended."""
+    monkeypatch.setenv("GITHUB_WEBHOOK_SECRET", "correct-horse-battery")
+    assert settings.run is None
+    good, bad = tmp_path / "good.ipynb", tmp_path / "bad.ipynb"
+    cell = "print(run.settings.github_webhook_secret.get_secret_value())"
+    execute(write_notebook(cell, check("OK")), good, engine_name="k1nb")
+    with pytest.raises(PapermillExecutionError):
+        execute(write_notebook(cell, "1 / 0"), bad, engine_name="k1nb")
+    for file in (good, bad):
+        assert "correct-horse-battery" not in file.read_text()
+        assert "[redacted]" in file.read_text()
+    assert "INTERRUPTED" in nbformat.read(bad, as_version=4).cells[-1].source

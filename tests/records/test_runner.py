@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -11,7 +13,8 @@ from pydantic import SecretStr
 from k1nb.checks import Verdict
 from k1nb.config import Settings, load
 from k1nb.errors import ParameterError, UnknownName
-from k1nb.records import Archive, run_notebook
+from k1nb.records import Archive, Moment, run_notebook
+from k1nb.records._notebook import source_sum
 from tests.records.conftest import WriteNotebook, check
 
 
@@ -19,18 +22,19 @@ from tests.records.conftest import WriteNotebook, check
 def impatient(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Return settings under which a cell may run for three seconds."""
     assert settings.run is None
-    monkeypatch.setenv("K1NB_TIMINGS_SCALE", "0.005")
+    monkeypatch.setenv("K1NB_TIMINGS_SCALE", "0.0009")
     return load()
 
 
 def test_a_good_run_is_archived_with_its_notebook(settings: Settings, write_notebook: WriteNotebook) -> None:
     """A run that concludes well has its checks, its parameters and the executed notebook in the archive."""
-    seen: list[tuple[int, int]] = []
+    seen: list[Moment] = []
+    file = write_notebook(check("OK"))
     record = run_notebook(
         settings,
-        str(write_notebook(check("OK"))),
+        str(file),
         {"device": "1234567", "hours": "2"},
-        on_progress=lambda done, total: seen.append((done, total)),
+        on_progress=seen.append,
     )
     assert (record.verdict, record.passes, record.reason) == (Verdict.OK, True, "")
     assert dict(record.parameters) == {"device": "1234567", "hours": 2, "strict": False}
@@ -39,8 +43,14 @@ def test_a_good_run_is_archived_with_its_notebook(settings: Settings, write_note
     assert 'device = "1234567"' in notebook.cells[2].source
     assert notebook.cells[-1].outputs
     assert record.folder == settings.paths.records / record.id
-    assert seen == sorted(seen)
-    assert seen[-1][0] <= seen[-1][1] == 5
+    assert [(m.cell, m.done) for m in seen] == [(cell, done) for cell in range(1, 7) for done in (False, True)]
+    assert {(m.cells, m.heading) for m in seen} == {(6, "Tiny")}
+    assert [m.check.status for m in seen if m.check] == ["OK"] * 3
+    manifest = record.manifest
+    assert notebook.metadata["k1nb"] == {"run": record.id, "verdict": "OK", "reason": ""}
+    assert {"papermill", "nbclient", "ipykernel", "jupyter_client", "k1nb", "python"} <= manifest.versions.keys()
+    assert (manifest.source, manifest.target) == (source_sum(file), f"local {settings.conductor_server_url}")
+    assert [took is not None for took in manifest.cell_seconds] == [False, True, True, True, True, True]
 
 
 @pytest.mark.parametrize(
@@ -48,10 +58,25 @@ def test_a_good_run_is_archived_with_its_notebook(settings: Settings, write_note
     [
         ([check("FAIL")], True, Verdict.FAIL, ""),
         ([check("OK"), "1 / 0"], True, Verdict.INTERRUPTED, "cell 5: ZeroDivisionError: division by zero"),
-        ([check("OK"), "import sys; sys.exit(0)"], True, Verdict.INTERRUPTED, "cell 5: SystemExit: 0"),
-        ([check("OK"), "import os; os.kill(os.getpid(), 9)"], True, Verdict.INTERRUPTED, "cell 5: DeadKernelError"),
-        ([check("OK"), "import os; os._exit(0)"], True, Verdict.INTERRUPTED, "cell 5: DeadKernelError"),
-        ([check("OK"), "import time; time.sleep(60)"], True, Verdict.INTERRUPTED, "cell 5: CellTimeoutError"),
+        (
+            [check("OK"), "import sys; sys.exit(0)"],
+            True,
+            Verdict.INTERRUPTED,
+            "cell 5: left the notebook by SystemExit: 0",
+        ),
+        (
+            [check("OK"), "import os; os.kill(os.getpid(), 9)"],
+            True,
+            Verdict.INTERRUPTED,
+            "cell 5: the kernel was killed by SIGKILL",
+        ),
+        (
+            [check("OK"), "import os; os._exit(0)"],
+            True,
+            Verdict.INTERRUPTED,
+            "cell 5: the kernel ended with exit code 0",
+        ),
+        ([check("OK"), "import time; time.sleep(60)"], True, Verdict.INTERRUPTED, "cell 5 took longer than 3.24 s"),
         ([check("OK")], False, Verdict.INTERRUPTED, "ended before its last cell"),
         ([check("OK"), "run.conclude()", "1 / 0"], False, Verdict.INTERRUPTED, "cell 6: ZeroDivisionError"),
         (["run.add(", "pass"], True, Verdict.INTERRUPTED, "cell 4: SyntaxError"),
@@ -145,18 +170,80 @@ def test_a_secret_in_an_output_is_redacted(
     assert sum(text.count("[redacted]") for text in kept) == record.manifest.redactions > 5
 
 
-@pytest.mark.parametrize(
-    "metadata",
-    [{}, {"kernelspec": {"name": "julia-1.10", "display_name": "Julia", "language": "julia"}}],
-    ids=["none", "another"],
-)
-def test_a_notebook_without_our_kernel_is_run_by_it(
-    settings: Settings, write_notebook: WriteNotebook, metadata: dict[str, object]
-) -> None:
-    """A notebook that names no kernel, or one that is not here, is run by ours, parameters included."""
-    file = write_notebook(check("OK"))
+JULIA: dict[str, object] = {"kernelspec": {"name": "julia-1.10", "display_name": "Julia", "language": "julia"}}
+
+
+def rename_kernel(file: Path, metadata: dict[str, object]) -> Path:
+    """Write other metadata into a notebook."""
     notebook = nbformat.read(file, as_version=4)
     notebook.metadata = metadata
     file.write_text(nbformat.writes(notebook), encoding="utf-8")
-    record = run_notebook(settings, str(file), {"device": "bench"})
+    return file
+
+
+def test_a_notebook_that_names_no_kernel_is_run_by_ours(settings: Settings, write_notebook: WriteNotebook) -> None:
+    """A notebook without a kernelspec is run by our kernel, parameters included."""
+    record = run_notebook(settings, str(rename_kernel(write_notebook(check("OK")), {})), {"device": "bench"})
     assert (record.verdict, record.parameters["device"]) == (Verdict.OK, "bench")
+
+
+def test_a_notebook_of_another_language_is_not_run(settings: Settings, write_notebook: WriteNotebook) -> None:
+    """A notebook that is no Python starts no kernel: its run is INTERRUPTED, says why, and has the notebook."""
+    record = run_notebook(settings, str(rename_kernel(write_notebook(check("OK")), JULIA)), {})
+    assert (record.verdict, record.checks) == (Verdict.INTERRUPTED, ())
+    assert record.reason == "it wants the kernel julia-1.10 (julia), and only Python notebooks are run"
+    assert record.executed is not None
+    last = nbformat.read(record.executed, as_version=4).cells[-1]
+    assert (last.cell_type, "INTERRUPTED" in last.source, record.reason in last.source) == ("markdown", True, True)
+
+
+def test_a_kernel_that_does_not_start(
+    settings: Settings, write_notebook: WriteNotebook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kernel that ends before it answers is said to be one, and its own words are in the record."""
+    monkeypatch.setenv("PYTHONHOME", "/nonexistent")
+    record = run_notebook(settings, str(write_notebook(check("OK"))), {})
+    assert record.verdict is Verdict.INTERRUPTED
+    assert record.reason.startswith("the kernel did not start: ")
+    assert "Fatal Python error" in (record.folder / "kernel.log").read_text()
+
+
+def test_a_whole_run_has_a_limit(settings: Settings, write_notebook: WriteNotebook) -> None:
+    """The limit of the whole run counts across cells, and the reason names it and the cell it fell into."""
+    file = write_notebook("import time; time.sleep(1)", "time.sleep(60)")
+    record = run_notebook(settings, str(file), {}, limit=6, cell_limit=50)
+    assert record.verdict is Verdict.INTERRUPTED
+    assert record.reason in ("the run took longer than 6 s, in cell 5", "the run took longer than 6 s, in cell 4")
+
+
+def test_two_runs_at_once(settings: Settings, write_notebook: WriteNotebook) -> None:
+    """Two runs in two processes at the same time don't meet: both are archived, each with its own checks."""
+    files = [write_notebook(check("OK", name), name=name) for name in ("one", "two")]
+    command = [sys.executable, "-m", "k1nb", "run"]
+    runners = [subprocess.Popen([*command, str(file)], stdout=subprocess.DEVNULL) for file in files]
+    assert [runner.wait() for runner in runners] == [0, 0]
+    found = {record.notebook: [c.name for c in record.checks] for record in Archive(settings.paths).list()}
+    assert found == {"one": ["one"], "two": ["two"]}
+
+
+def test_what_is_staged_is_masked(
+    settings: Settings, write_notebook: WriteNotebook, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """While a run lasts no file of it holds a secret: neither the notebook's copy nor the kernel's log."""
+    word = "correct-horse-battery"
+    monkeypatch.setenv("GITHUB_WEBHOOK_SECRET", word)
+    seen = tmp_path / "seen"
+    talk = (
+        "import os, pathlib, subprocess, time\nword = run.settings.github_webhook_secret.get_secret_value()\n"
+        "print(word)\nos.write(1, word[:9].encode()); time.sleep(0.3); os.write(1, word[9:].encode() + b'. ' * 400)"
+    )
+    look = (
+        f"time.sleep(0.3)\nfolder = pathlib.Path({str(settings.paths.staging)!r}) / run.id\n"
+        f"pathlib.Path({str(seen)!r}).write_text('|'.join(f.read_text() for f in folder.iterdir() if f.name[0] != '.'))"
+    )
+    record = run_notebook(load(), str(write_notebook(talk, look, check("OK"))), {})
+    assert (settings.run, record.verdict) == (None, Verdict.OK)
+    texts = [seen.read_text(), *(file.read_text() for file in record.folder.iterdir())]
+    assert not [text for text in texts if word in text or word[4:] in text]
+    assert seen.read_text().count("[redacted]") >= 2
+    assert "[redacted]. . " in (record.folder / "kernel.log").read_text()

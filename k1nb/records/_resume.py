@@ -1,0 +1,83 @@
+"""Going on after a broken run: the same notebook, the same parameters, and a record that names the old one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from k1nb.checks import Verdict
+from k1nb.config import Settings
+from k1nb.errors import ParameterError, RecordError, StorageError, UnknownName, UsageError
+from k1nb.records._archive import Archive
+from k1nb.records._notebook import read_notebook, shipped, source_sum
+from k1nb.records._record import NOTEBOOK, Record
+from k1nb.secrets import MASK
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """What a broken run is resumed with."""
+
+    run: str
+    file: Path
+    parameters: dict[str, Any]
+
+
+def resumption(settings: Settings, run: str) -> Resumption:
+    """Return what it takes to go on after a broken run, named by its id or a part of it.
+
+    A shipped notebook that has become another one since, as with a newer k1nb, is run as it is now; any other file
+    must be the one that was run. Raises UnknownName, UsageError for a run that is under way or has concluded or whose
+    notebook has changed, and ParameterError where a parameter was masked in its record.
+    """
+    record = Archive(settings.paths).get(run)
+    if record.running:
+        raise UsageError(f"run {record.id} is under way", hint="wait for its end, or stop it with Ctrl-C where it runs")
+    if record.verdict is not Verdict.INTERRUPTED:
+        raise UsageError(
+            f"run {record.id} has concluded: {record.verdict}", hint=f"begin another: k1nb run {record.notebook}"
+        )
+    masked = next((name for name, value in record.parameters.items() if MASK in str(value)), None)
+    if masked:
+        raise ParameterError(
+            f"parameter {masked} of run {record.id} was a secret, and its record does not have it",
+            hint=f"begin another: k1nb run {record.notebook} -p {masked}=…",
+        )
+    return Resumption(record.id, _file(record), dict(record.parameters))
+
+
+def _file(record: Record) -> Path:
+    """Return the file of the notebook that was run."""
+    own = _own_file(record)
+    if own and record.manifest.source and source_sum(own) == record.manifest.source:
+        return own
+    if record.notebook in shipped() and _was_shipped(record, own):
+        return shipped()[record.notebook]
+    if own is None or not own.is_file():
+        raise UnknownName(
+            f"the notebook of run {record.id} is not there any more" + (f": {own}" if own else ""),
+            hint="put it back, or begin another run",
+        )
+    raise UsageError(
+        f"{own} is not what run {record.id} has run: it has changed", hint=f"begin another: k1nb run {own}"
+    )
+
+
+def _was_shipped(record: Record, own: Path | None) -> bool:
+    """Tell whether a run's notebook came with k1nb, this one or one before it; Jupyter and papermill don't say."""
+    return own is None or not record.manifest.source or (own.name == f"{record.notebook}.ipynb" and not _elsewhere(own))
+
+
+def _elsewhere(own: Path) -> bool:
+    """Tell whether a file is there, and is none of an installation's own notebooks."""
+    return own.is_file() and own.resolve().parent not in {file.resolve().parent for file in shipped().values()}
+
+
+def _own_file(record: Record) -> Path | None:
+    """Return the path that the notebook was run from, as far as the record's copy of it tells."""
+    try:
+        noted = read_notebook(record.folder / NOTEBOOK).metadata.get("papermill", {}).get("input_path")
+    except (RecordError, StorageError):  # the run broke before it was saved, or there was no room for it
+        return None
+    return Path(noted).absolute() if noted else None
