@@ -13,6 +13,7 @@ from k1nb.records._notebook import find_notebook, read_template
 from k1nb.records._parameters import from_text, refuse_secrets
 from k1nb.records._record import Record, new_id
 from k1nb.records._run import parameters_of
+from k1nb.records._staging import refuse_name
 
 Progress = Callable[[int, int], None]
 """Called with the number of cells done and of all cells."""
@@ -32,6 +33,7 @@ def run_notebook(
     is no record.
     """
     file = find_notebook(notebook)
+    refuse_name(file.stem, settings.redact)
     source = read_template(file)
     known = parameters_of(source)
     texts = {**parameters, **({"apply": apply} if apply else {})}

@@ -16,7 +16,7 @@ from k1nb.records._archive import LOST, alive, broken, folders, record_in
 from k1nb.records._notebook import canonical, read_notebook
 from k1nb.records._record import MANIFEST, NOTEBOOK, Manifest, Process, Record, new_id, read_manifest, write_manifest
 from k1nb.records._redaction import leaks, leaky, masks, redacted_notebook
-from k1nb.secrets import MASK
+from k1nb.secrets import MASK, Redactor
 
 KERNEL_LOG = "kernel.log"
 PARTIAL = "notebook.partial.txt"
@@ -40,8 +40,7 @@ class Staging:
 
     def _stage(self, manifest: Manifest) -> Path:
         """Make a run's folder in staging appear with its manifest in it."""
-        if self._redact.found(f"{manifest.run} {manifest.notebook}"):
-            raise RecordError("the notebook's name holds a secret", hint="rename the notebook's file")
+        refuse_name(f"{manifest.run} {manifest.notebook}", self._redact)
         private(self._paths.records)
         fresh = private(private(self._paths.staging) / f".{manifest.run}")
         folder = self._paths.staging / manifest.run
@@ -167,6 +166,12 @@ class Staging:
         finally:
             # Left only by a failure: the next start would make a record of it that says less than the notebook.
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def refuse_name(notebook: str, redact: Redactor) -> None:
+    """Raise RecordError for a notebook whose name, which its record would bear, holds a secret."""
+    if redact.found(notebook):
+        raise RecordError("the notebook's name holds a secret", hint="rename the notebook's file")
 
 
 def _sums(folder: Path) -> dict[str, str]:
