@@ -12,16 +12,17 @@ from html.entities import codepoint2name
 from itertools import accumulate, groupby
 from urllib.parse import quote
 
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])")
+_ANSI = re.compile(r"\x1b(?:\[[0-9;:?]*[A-Za-z]|[@-Z\\-_])")
 """Colours and the like; what a link or a title says, between such, stays."""
 _FRAMES = " \t\r|│┃║"
 """What a terminal puts at both ends of a line when it folds a long word, within a table too."""
 _QUOTED = re.compile(
-    r"""\\{1,16}(?:[nr]|(?:u001[bB]|x1[bB]|033|e)\[[0-?]*[ -/]*[@-~]|["'],\s*\\*["'])|["'],\s*\\*["']"""
+    r"""\\{1,16}(?:[nr]|(?:u001[bB]|x1[bB]|033|e)\[[0-9;:?]*[A-Za-z]|["'],\s*\\*["'])|["'],\s*\\*["']"""
 )
 """Line ends and colours as JSON and repr write them, and what stands between the texts of their lists."""
 _TAG = re.compile(r"</?[a-zA-Z!][^<>]*>")
-_MAY_FOLD = " |"
+_MAY_GO = " |\\"
+"""Characters of a secret that may be taken for a fold or a part of an escape, and be missing from a view."""
 _MOST_ESCAPES = 15
 """Backslashes before one character: what four JSON texts within each other make of it."""
 _FEWEST = 7
@@ -82,11 +83,13 @@ def _within(lines: list[str]) -> Iterator[Span]:
 
 
 def views(text: str) -> Iterator[View]:
-    """Yield how a text is looked at: without colours and folds, then without quoting, then without tags as well."""
+    """Yield how a text is looked at: without folds, then without colours, without quoting, and without tags as well."""
     view = View(text)
+    folded = "\n" in text or "\r" in text
     if "\x1b" in text:
+        yield view.unfolded() if folded else view  # for what only begins like a colour takes a character with it
         view = view.without(_ANSI)
-    if "\n" in text or "\r" in text:
+    if folded:
         view = view.unfolded()
     yield view
     for signs, noise in ((("\\", "',", '",'), _QUOTED), ("<", _TAG)):
@@ -128,23 +131,24 @@ def spellings(secret: str) -> list[Spelling]:
 
 def _escaped(secret: str) -> str:
     """Return the pattern of a secret whose characters may each be escaped."""
-    optional = len(secret.strip(_MAY_FOLD)) > 2  # else nothing would be left of it
+    optional = _MAY_GO if len(secret.strip(_MAY_GO)) > 2 else ""  # else nothing would be left of it
     parts = []
     for sign, run in groupby(secret):
         count = len(list(run))
+        may_go = "?" if sign in optional else ""
         if sign == "\\":
-            coded = "|".join(_codes(sign))
-            parts.append(rf"(?:\\{{{count},{count * (_MOST_ESCAPES + 1)}}}|(?:{coded}){{{count}}})")
+            most = count * (_MOST_ESCAPES + 1)
+            parts.append(rf"(?:\\{{{count},{most}}}|(?:{'|'.join(_codes(sign))}){{{count}}}){may_go}")
         else:
-            parts.append(_one(sign, fold=optional and sign in _MAY_FOLD) * count)
+            parts.append(f"{_one(sign)}{may_go}" * count)
     return "".join(parts)
 
 
-def _one(sign: str, *, fold: bool) -> str:
+def _one(sign: str) -> str:
     if sign.isascii() and sign.isalnum():
         return sign
     ways = [re.escape(sign), rf"\\\\{{0,{_MOST_ESCAPES - 1}}}{re.escape(sign)}", *_codes(sign)]
-    return f"(?:{'|'.join(ways)}){'?' if fold else ''}"
+    return f"(?:{'|'.join(ways)})"
 
 
 def _codes(sign: str) -> Iterator[str]:

@@ -242,3 +242,34 @@ def test_a_page_s_address_is_one_without_credentials(monkeypatch: pytest.MonkeyP
         load()
     monkeypatch.setenv("K1NB_WEBAPP_STAGING_URL", "https://example.org/app")
     assert load().webapp_staging_url == "https://example.org/app/"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CONDUCTOR_AUTH_SECRET", "swordfish"),
+        ("GITHUB_WEBHOOK_SECRET", "s3cr"),
+        ("K1NB_OTA_PASSWORD", "lightwave"),
+        ("K1NB_OTA_PASSWORDS", '{"wall": "", "shelf": "lightwave"}'),
+        ("GITHUB_WEBHOOK_SECRET", "github_webhook_secret"),
+        ("K1NB_OTA_PASSWORD", "daily-health"),
+    ],
+)
+def test_a_secret_that_would_mask_ordinary_text_is_refused(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error names the setting, and says what is wanted, never what was given."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingError, match=f"setting {name} is refused: .*wanted") as caught:
+        load()
+    assert "light" not in str(caught.value)
+    assert value not in str(caught.value).replace(f"setting {name}", "")
+    assert caught.value.hint == f"correct or unset {name}"
+
+
+def test_of_an_address_a_mere_word_is_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A webhook's whole address is masked, and its path where that is more than a word."""
+    monkeypatch.setenv("K1NB_NOTIFY_WEBHOOK_URL", "http://127.0.0.1:9/notifications")
+    monkeypatch.setenv("K1NB_NOTIFY_APPRISE_URLS", "json://one.example.org/T0/words2")
+    said = load().redact("notifications; http://127.0.0.1:9/notifications; T0/words2")
+    assert said == "notifications; [redacted]; [redacted]"

@@ -1,46 +1,172 @@
-"""Redaction finds secrets in the spellings in which they leak."""
+"""Redaction finds secrets in the spellings in which they leak, and nothing else."""
 
 from __future__ import annotations
 
 import base64
+import html
 import json
-from urllib.parse import quote
+import time
+from collections.abc import Callable
+from urllib.parse import quote, quote_plus
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from k1nb.secrets import MASK, Redactor
+from k1nb.secrets import MASK, Redactor, weakness
 
-secret_values = st.text(min_size=8, max_size=40).filter(lambda s: s.isprintable() and s.strip() == s)
-ascii_secrets = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=12, max_size=40)
+patient = settings(deadline=None, max_examples=30)
+printable = st.characters(min_codepoint=32, max_codepoint=0x2FFF).filter(str.isprintable)
+secret_values = st.text(printable, min_size=6, max_size=40).filter(lambda s: s.strip() == s and len(set(s)) > 3)
+texts = st.text(st.sampled_from("abz 019\n\r\t\"\\'<>&%+=/|│\x1b[m{}é"), max_size=30)
+
+SPELLINGS: dict[str, Callable[[str], str]] = {
+    "raw": str,
+    "json": json.dumps,
+    "json-unicode": lambda s: json.dumps(s, ensure_ascii=False),
+    "json-twice": lambda s: json.dumps(json.dumps(s)),
+    "json-thrice": lambda s: json.dumps(json.dumps({"a": json.dumps([s])})),
+    "repr": repr,
+    "ascii": ascii,
+    "bytes": lambda s: repr(s.encode()),
+    "url": lambda s: quote(s, safe=""),
+    "url-path": quote,
+    "url-form": quote_plus,
+    "url-lower": lambda s: "".join(c if c.isascii() and c.isalnum() else quote(c, safe="").lower() for c in s),
+    "url-twice": lambda s: quote(quote(s)),
+    "html": html.escape,
+    "html-text": lambda s: html.escape(s, quote=False),
+    "html-twice": lambda s: html.escape(html.escape(s)),
+    "hex": lambda s: s.encode().hex(),
+    "hex-upper": lambda s: s.encode().hex().upper(),
+    "base64": lambda s: base64.b64encode(s.encode()).decode(),
+    "base64-url": lambda s: base64.urlsafe_b64encode(s.encode()).decode(),
+    "base64-lines": lambda s: base64.encodebytes(b"x" * 50 + s.encode() * 5).decode(),
+    "coloured": lambda s: "\x1b[31m" + "\x1b[1;32m".join(s) + "\x1b[39m",
+    "coloured-json": lambda s: json.dumps("\x1b[1;32m".join(s)),
+    "folded": lambda s: "\n".join(s[n : n + 5] for n in range(0, len(s), 5)),
+    "framed": lambda s: " │\r\n│ ".join(s[n : n + 5] for n in range(0, len(s), 5)),
+    "list": lambda s: json.dumps([s[:3], s[3:]]),
+    "tagged": lambda s: "</span><span class='a'>".join(html.escape(c) for c in s),
+}
 
 
-@given(secret_values, st.text(max_size=20), st.text(max_size=20))
-def test_no_usual_spelling_survives(secret: str, before: str, after: str) -> None:
-    """Raw, JSON-escaped, URL-encoded and base64 spellings are all masked."""
-    raw = secret.encode()
-    spellings = (secret, json.dumps(secret)[1:-1], quote(secret, safe=""), base64.b64encode(raw).decode())
+@pytest.mark.parametrize("way", SPELLINGS)
+@patient
+@given(secret_values, texts, texts)
+def test_no_usual_spelling_survives(way: str, secret: str, before: str, after: str) -> None:
+    """Whatever stands around it, each usual spelling of a secret is masked, and masking again changes nothing."""
+    spelling = SPELLINGS[way](secret)
     redact = Redactor([secret])
-    for spelling in spellings:
-        cleaned = redact(before + spelling + after)
-        assert spelling not in cleaned.replace(MASK, "")
+    # What is around it may make an escape of its first character, as a backslash does: apart from that anything goes.
+    clean = redact(f"{before} {spelling} {after}")
+    assert MASK in clean
+    assert spelling.strip("\"'b") not in clean
+    assert redact(clean) == clean
+    assert redact.found(clean) == 0
 
 
-@given(ascii_secrets, st.binary(max_size=7), st.binary(max_size=7))
+@patient
+@given(secret_values, st.binary(max_size=7), st.binary(max_size=7))
 def test_base64_of_a_longer_text_shows_no_secret(secret: str, before: bytes, after: bytes) -> None:
     """A secret inside a longer base64 text cannot be decoded from what is left."""
-    text = base64.b64encode(before + secret.encode() + after).decode()
-    assert MASK in Redactor([secret])(text)
+    for code in (base64.b64encode, base64.urlsafe_b64encode):
+        text = code(before + secret.encode() + after).decode()
+        clean = Redactor([secret])(text)
+        assert MASK in clean
+        assert len(clean) - len(MASK) <= len(text) - len(secret.encode()) * 8 // 6
 
 
-@given(st.text())
-def test_text_without_secrets_is_left_alone(text: str) -> None:
-    """Where no secret is known nothing is masked."""
+@patient
+@given(st.lists(secret_values, min_size=1, max_size=3, unique=True), texts, st.data())
+def test_a_secret_that_is_split_is_masked_across_the_pieces(
+    secrets: list[str], around: str, data: st.DataObject
+) -> None:
+    """However a text is cut, no secret is left when the pieces are put together, and as many pieces remain."""
+    whole = around + "".join(f"{secret} {around}" for secret in secrets)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=6)))
+    pieces = [whole[a:b] for a, b in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
+    redact = Redactor(secrets)
+    clean = redact.across(pieces)
+    assert len(clean) == len(pieces)
+    assert "".join(clean) == redact(whole)
+    assert not [secret for secret in secrets if secret in "".join(clean)]
+
+
+@patient
+@given(secret_values, st.lists(st.text("ab \n", min_size=1000, max_size=3000), max_size=6), st.data())
+def test_a_stream_is_masked_as_its_whole(secret: str, around: list[str], data: st.DataObject) -> None:
+    """A text that comes in pieces of any size is masked as if it had come at once."""
+    whole = secret.join(around)
+    redact = Redactor([secret])
+    stream, said, at = redact.stream(), "", 0
+    while at < len(whole):
+        size = data.draw(st.integers(1, 4000))
+        said += stream.feed(whole[at : at + size])
+        at += size
+    assert said + stream.close() == redact(whole)
+
+
+@patient
+@given(st.text(), st.sampled_from(["c0rrect-horse", 'sw0rd<fish&"7>', "päss wört 42", "5up3r|5ecret"]))
+def test_text_without_secrets_is_left_alone(text: str, secret: str) -> None:
+    """What holds no secret is not changed by a character, be one known or not."""
     assert Redactor([])(text) == text
+    assert Redactor([secret])(text) == text
+    assert Redactor([secret])(text + secret[:-2]) == text + secret[:-2]
 
 
 def test_found_counts_what_was_masked() -> None:
     """The number of masked places is known, the secret never shown."""
     redact = Redactor(["hunter2-hunter2"])
     assert redact.found("hunter2-hunter2 and hunter2-hunter2") == 2
+    assert redact.holds(b"\xff\0hunter2-hunter2")
+    assert not redact.holds(b"\xff\0hunter2-hunter")
     assert "hunter2" not in repr(redact)
+
+
+def test_a_mask_that_would_begin_a_secret_becomes_none() -> None:
+    """Where a mask and what follows it spell another secret, that is masked too."""
+    redact = Redactor(["first-one-1", "]second-2"])
+    assert redact("first-one-1second-2") == MASK
+
+
+@pytest.mark.parametrize("piece", ["\\", '"', "<a", "\x1b[", " \r", '\\n",'], ids=repr)
+def test_no_text_takes_long(piece: str) -> None:
+    """A text made to be slow takes a moment, with a secret in it too."""
+    secret, begun = 'a\\"7>sw0rd<fish&\\', time.monotonic()
+    assert Redactor([secret])(f"{piece * 200_000}  {secret}").endswith(MASK)
+    assert time.monotonic() - begun < 10
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"),
+    [
+        ("", "6 or more"),
+        ("a1b2c", "6 or more"),
+        ("password", "16 or more"),
+        ("PASSWORD", "16 or more"),
+        ("wall-secret", "16 or more"),
+        ("correct.horse", "16 or more"),
+        ("123456789012345", "16 or more"),
+        ("2026-03-01", "16 or more"),
+        ("192.168.1.100", "16 or more"),
+        ("sha256", "ordinary records"),
+        ("ESP32-S3", "ordinary records"),
+        ("firmware-ci-cd-pipeline", "ordinary records"),
+        ("Device_Health_Check", "ordinary records"),
+        ("github_webhook_secret", "ordinary records"),
+        ("line1\nline2", "printable"),
+    ],
+)
+def test_a_value_that_ordinary_text_has_is_no_secret(value: str, wanted: str) -> None:
+    """Short values, words, numbers, dates, addresses and names of ours are refused, and not repeated."""
+    said = weakness(value, ["github_webhook_secret"]) or ""
+    assert wanted in said
+    assert not value or value not in said
+
+
+@pytest.mark.parametrize("value", ["s3cret", "hunter2", "aB3$xQ", "correct-horse-battery", "8f14e45f-ceea-467f-a0e6"])
+def test_a_value_that_nothing_else_has_is_a_secret(value: str) -> None:
+    """Letters with digits, and anything long, are fit to be secrets."""
+    assert weakness(value) is None

@@ -6,13 +6,14 @@ import json
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from k1nb.errors import ParameterError
+from k1nb.errors import K1Error, ParameterError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,6 +41,7 @@ def service_settings(name: str) -> Settings:
 
     found = load()
     outlive_reader(found, name)
+    sys.excepthook = lambda *error: note(found.redact("".join(traceback.format_exception(*error))).rstrip())
     _logging(found)
     return found
 
@@ -95,11 +97,22 @@ def note(text: str) -> None:
 
 
 def fail(message: str, hint: str | None, code: int) -> NoReturn:
-    """End with an error line, its hint and an exit code."""
-    note(f"error: {message}")
-    if hint:
-        note(f"hint: {hint}")
+    """End with an error line, its hint and an exit code; secrets are masked, for a service's stderr is its log."""
+    text = f"error: {message}\nhint: {hint}" if hint else f"error: {message}"
+    note(_masked(text))
     sys.exit(code)
+
+
+def _masked(text: str) -> str:
+    """Mask the secrets in a text, as far as the settings were read and can be."""
+    if "k1nb.config" not in sys.modules:
+        return text
+    from k1nb.config import load
+
+    try:
+        return load().redact(text)
+    except K1Error:
+        return text
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from k1nb.records._progress import Progress
 from k1nb.records._record import Record, new_id
 from k1nb.records._resume import resumption
 from k1nb.records._run import parameters_of
+from k1nb.records._staging import refuse_name
 
 
 def run_notebook(
@@ -38,6 +39,7 @@ def run_notebook(
     RecordError before a kernel starts; then there is no record.
     """
     file = find_notebook(notebook)
+    refuse_name(file.stem, settings.redact)
     known, texts = _known(file), {**parameters, **_consent(file, apply)}
     refuse_secrets({name: parameter.default for name, parameter in known.items()} | texts, settings.redact)
     values = from_text(known, texts)

@@ -29,7 +29,7 @@ from k1nb.records._record import (
     write_manifest,
 )
 from k1nb.records._redaction import leaks, leaky, masks, redacted_notebook
-from k1nb.secrets import MASK
+from k1nb.secrets import MASK, Redactor
 
 KERNEL_LOG = "kernel.log"
 PARTIAL = "notebook.partial.txt"
@@ -58,8 +58,7 @@ class Staging:
 
     def _stage(self, manifest: Manifest) -> Path:
         """Make a run's folder in staging appear with its manifest in it."""
-        if self._redact.found(f"{manifest.run} {manifest.notebook}"):
-            raise RecordError("the notebook's name holds a secret", hint="rename the notebook's file")
+        refuse_name(f"{manifest.run} {manifest.notebook}", self._redact)
         private(self._paths.records)
         fresh = private(private(self._paths.staging) / f".{manifest.run}")
         folder = self._paths.staging / manifest.run
@@ -206,6 +205,12 @@ def _hold(file: Path) -> None:
         reserve.write(b"\0" * _RESERVED)
         reserve.flush()
         os.fsync(reserve.fileno())  # a file system may promise room that it turns out not to have
+
+
+def refuse_name(notebook: str, redact: Redactor) -> None:
+    """Raise RecordError for a notebook whose name, which its record would bear, holds a secret."""
+    if redact.found(notebook):
+        raise RecordError("the notebook's name holds a secret", hint="rename the notebook's file")
 
 
 def _sums(folder: Path) -> dict[str, str]:

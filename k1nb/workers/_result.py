@@ -101,7 +101,7 @@ class Results:
 
     def _masked(self, value: Any) -> Any:
         if isinstance(value, dict):
-            return {key: self._masked(item) for key, item in value.items()}
+            return {self._said(key): self._masked(item) for key, item in value.items()}
         if isinstance(value, list):
             return [self._masked(item) for item in value]
         return self._said(value) if isinstance(value, str) else value

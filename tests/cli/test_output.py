@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = """
 import structlog
 from k1nb.cli import _output
@@ -32,3 +34,25 @@ def test_no_secret_reaches_the_log(tmp_path: Path) -> None:
         3,
         True,
     )
+
+
+FAILING = """
+from k1nb.cli import _output
+
+_output.service_settings("workers")
+if __import__("sys").argv[1] == "told":
+    _output.fail("no correct-horse-battery", "not correct-horse-battery", 1)
+raise ValueError("correct-horse-battery")
+"""
+
+
+@pytest.mark.parametrize(("how", "masks"), [("told", 2), ("raised", 2)])
+def test_no_secret_reaches_a_service_s_last_words(tmp_path: Path, how: str, masks: int) -> None:
+    """What a service ends with goes to its log as well: an error of ours, or one that nobody foresaw."""
+    environment = {**os.environ, "K1NB_HOME": str(tmp_path), "CONDUCTOR_AUTH_SECRET": "correct-horse-battery"}
+    script = tmp_path / "script.py"
+    script.write_text(FAILING)
+    command = [sys.executable, str(script), how]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, "correct-horse" in done.stderr) == (1, False)
+    assert done.stderr.count("[redacted]") == masks

@@ -235,7 +235,7 @@ def test_what_is_staged_is_masked(
     seen = tmp_path / "seen"
     talk = (
         "import os, pathlib, subprocess, time\nword = run.settings.github_webhook_secret.get_secret_value()\n"
-        "print(word)\nos.write(1, word[:9].encode()); time.sleep(0.3); os.write(1, word[9:].encode() + b'. ' * 400)"
+        "print(word)\nos.write(1, word[:9].encode()); time.sleep(0.3); os.write(1, word[9:].encode() + b'. ' * 4000)"
     )
     look = (
         f"time.sleep(0.3)\nfolder = pathlib.Path({str(settings.paths.staging)!r}) / run.id\n"

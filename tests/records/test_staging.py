@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import nbformat
@@ -212,3 +213,29 @@ def test_the_staged_notebook_of_a_run_is_redacted_too(settings: Settings, gone: 
     saved.write_text(nbformat.writes(executed(f"x = '{secret}'")))
     guarded.sweep()
     assert secret not in (settings.paths.records / record.id / NOTEBOOK).read_text()
+
+
+def test_a_file_that_still_holds_a_secret_is_not_kept(settings: Settings) -> None:
+    """What nobody could mask, in a file or its name, never enters the archive, and the run does not pass."""
+    secret = "c0rrect-horse"
+    guarded = Staging(settings.model_copy(update={"github_webhook_secret": SecretStr(secret)}))
+    record = guarded.update(guarded.begin("tiny"), checks=(OK,), verdict=Verdict.OK)
+    (record.folder / "core.bin").write_bytes(b"\0\xff" + zlib.compress(secret.encode()))
+    (record.folder / f"{secret}.txt").write_text("nothing")
+    (record.folder / "other.txt").write_text("nothing")
+    settled = guarded.settle(record, executed=executed("print()"))
+    assert (settled.verdict, sorted(settled.files)) == (Verdict.INTERRUPTED, [NOTEBOOK, "other.txt"])
+    assert settled.reason == "[redacted].txt, core.bin held a secret that could not be masked, and was not kept"
+    assert sorted(f.name for f in settled.folder.iterdir()) == ["manifest.json", NOTEBOOK, "other.txt"]
+
+
+def test_a_record_says_in_how_many_places_a_secret_was_masked(settings: Settings) -> None:
+    """Masks in the manifest and in each file are counted, also those made while the run grew."""
+    secret = "c0rrect-horse"
+    guarded = Staging(settings.model_copy(update={"github_webhook_secret": SecretStr(secret)}))
+    record = guarded.update(guarded.begin("tiny"), checks=(Check("a", Status.OK, f"{secret} {secret}"),))
+    (record.folder / "kernel.log").write_text(f"[redacted] {secret}")
+    settled = guarded.settle(record, reason="broke")
+    assert settled.manifest.redactions == 4
+    joined = guarded.join(settled, executed(f"x = '{secret}'"))
+    assert joined.manifest.redactions == 5

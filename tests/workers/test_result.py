@@ -85,12 +85,12 @@ def test_the_output_is_what_json_says() -> None:
 def test_secrets_are_masked_in_output_reason_and_log() -> None:
     """Nothing that goes to the server carries a secret."""
     done = RESULTS.completed(_task(), Made(text="a s3cret b"))
-    failed = RESULTS.failed(_task(), TerminalFailure("no s3cret", output={"deep": [{"x": "s3cret"}]}))
+    failed = RESULTS.failed(_task(), TerminalFailure("no s3cret", output={"deep": [{"a s3cret": "s3cret"}]}))
     assert done.output["text"] == "a [redacted] b"
     assert (failed.reason, failed.log, failed.output) == (
         "no [redacted]",
         "no [redacted]",
-        {"deep": [{"x": "[redacted]"}]},
+        {"deep": [{"a [redacted]": "[redacted]"}]},
     )
 
 
