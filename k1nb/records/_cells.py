@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from k1nb.errors import RecordError, StorageError
-from k1nb.records._record import Record
+from k1nb.records._record import NOTEBOOK, Record
 from k1nb.records._staging import KERNEL_LOG, PARTIAL
 
 _CONTROL = re.compile(r"\x1b\[[0-9;:?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.|[\x00-\x08\x0b-\x1f\x7f]")
@@ -44,11 +44,12 @@ class Cell:
 
 
 def cells_of(record: Record) -> list[Cell]:
-    """Return the cells of a record's executed notebook; none where it has none.
+    """Return the cells of a record's executed notebook, or of what is saved of one that runs; none without one.
 
     Raises RecordError where the file is missing or no notebook, StorageError where it cannot be read.
     """
-    return read_cells(record.executed) if record.executed else []
+    file = record.folder / NOTEBOOK
+    return read_cells(file) if record.executed or file.is_file() else []
 
 
 def read_cells(file: Path) -> list[Cell]:
@@ -67,7 +68,7 @@ def read_cells(file: Path) -> list[Cell]:
 def left_texts(record: Record) -> Iterator[tuple[str, str]]:
     """Yield name and text of what else was left: what the kernel wrote outside its cells, and half a notebook."""
     for name in (PARTIAL, KERNEL_LOG):
-        if name in record.files and (record.folder / name).is_file():
+        if (record.folder / name).is_file():
             yield name, (record.folder / name).read_text(encoding="utf-8", errors="replace")
 
 
