@@ -3,48 +3,86 @@
 from typing import TYPE_CHECKING, Any
 
 from k1nb.records._archive import Archive, lost_runs, run_ids
+from k1nb.records._archive_page import show_records, write_archive_page, write_pages
+from k1nb.records._cells import Cell, Output, cells_of, left_texts, without_control
 from k1nb.records._desk import Desk, lay_out
+from k1nb.records._diff import CheckChange, Difference, before, compare, difference, number, percent, summary
+from k1nb.records._diff_page import difference_page
+from k1nb.records._doubts import doubts
 from k1nb.records._facts import children_of, devices_meant, executions_since, not_configured, readings_of
 from k1nb.records._importing import import_notebook
+from k1nb.records._index import Index, why
 from k1nb.records._notebook import find_notebook, shipped
+from k1nb.records._page import record_page
 from k1nb.records._parameters import Parameter
 from k1nb.records._record import Manifest, Record
 from k1nb.records._run import MIME, Run, connect
 from k1nb.records._runner import Progress, run_notebook
+from k1nb.records._search import BEGIN, END, Found, Hit, Wanted, listed, search
 from k1nb.records._table import badge, checks_html, checks_text, table_html, tally, worst_first
+from k1nb.records._when import moment
 
 if TYPE_CHECKING:
     from k1nb.records._engine import Engine
 
 __all__ = [
+    "BEGIN",
+    "END",
     "MIME",
     "Archive",
+    "Cell",
+    "CheckChange",
     "Desk",
+    "Difference",
     "Engine",
+    "Found",
+    "Hit",
+    "Index",
     "Manifest",
+    "Output",
     "Parameter",
     "Progress",
     "Record",
     "Run",
+    "Wanted",
     "badge",
+    "before",
+    "cells_of",
     "checks_html",
     "checks_text",
     "children_of",
+    "compare",
     "connect",
     "devices_meant",
+    "difference",
+    "difference_page",
+    "doubts",
     "executions_since",
     "find_notebook",
     "import_notebook",
     "lay_out",
+    "left_texts",
+    "listed",
     "lost_runs",
+    "moment",
     "not_configured",
+    "number",
+    "percent",
     "readings_of",
+    "record_page",
     "run_ids",
     "run_notebook",
+    "search",
     "shipped",
+    "show_records",
+    "summary",
     "table_html",
     "tally",
+    "why",
+    "without_control",
     "worst_first",
+    "write_archive_page",
+    "write_pages",
 ]
 
 

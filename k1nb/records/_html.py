@@ -31,6 +31,14 @@ def badge(status: str) -> str:
     return f'<span class="badge {escape(status)}">{escape(label(status))}</span>'
 
 
+def words(text: str) -> str:
+    """Return a sentence as HTML; what stands between backticks is to be typed."""
+    parts = escape(text).split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    return "".join(f"<code>{part}</code>" if place % 2 else part for place, part in enumerate(parts))
+
+
 def facts(pairs: Mapping[str, str]) -> str:
     """Return names and values as a list; the values are HTML already, and empty ones are left out."""
     rows = "".join(f"<dt>{escape(name)}</dt><dd>{value}</dd>" for name, value in pairs.items() if value)
@@ -40,7 +48,9 @@ def facts(pairs: Mapping[str, str]) -> str:
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: int = 0, kind: str = "full") -> str:
     """Return a table; cells are HTML already, and the last `numbers` columns hold numbers."""
     first = len(head) - numbers
-    mark = [' class="num"' if n >= first else "" for n in range(len(head))]
+    mark = [
+        ' class="num"' if n >= first else ' class="from"' if t.startswith("source") else "" for n, t in enumerate(head)
+    ]
     titles = "".join(f"<th{m}>{escape(t)}</th>" for t, m in zip(head, mark, strict=True))
     body = "".join(
         "<tr>" + "".join(f"<td{m}>{cell}</td>" for cell, m in zip(row, mark, strict=True)) + "</tr>" for row in rows

@@ -45,7 +45,7 @@ def _head(record: Record) -> str:
     hint = worst[0].hint if worst and worst[0].hint and why(record) and not record.reason else ""
     lines = [f"<h1>{escape(record.notebook or 'damaged record')}</h1><strong>{escape(word)}</strong>"]
     lines += [f'<p class="why">{escape(why(record))}</p>'] if why(record) else []
-    lines += [f'<p class="hint">hint: {escape(hint)}</p>'] if hint else []
+    lines += [f'<p class="hint">hint: {_html.words(hint)}</p>'] if hint else []
     lines.append(f'<p class="faint">{escape(tally(record.checks))}; {_when(record)}</p>')
     return f'<header class="verdict {word}">{"".join(lines)}</header>'
 
@@ -100,16 +100,11 @@ def _checks(record: Record) -> str:
 
 def check_row(check: Check) -> tuple[str, str, str, str]:
     """Return a check as the cells of a table."""
-    seen = escape(check.evidence)
+    seen = _html.words(check.evidence)
     if check.hint:
-        seen += f'<br><span class="hint">hint: {escape(check.hint)}</span>'
+        seen += f'<br><span class="hint">hint: {_html.words(check.hint)}</span>'
     where = f'<span class="mono">{escape(check.source)}</span> ' if check.source else ""
-    return (
-        _html.badge(check.status),
-        escape(check.name),
-        seen,
-        f'<span class="small faint">{where}{check.seen_at:%H:%M:%S}</span>',
-    )
+    return _html.badge(check.status), escape(check.name), seen, f"{where}{check.seen_at:%H:%M:%S}"
 
 
 def _notebook(record: Record) -> str:

@@ -13,7 +13,9 @@ from typing import Any
 from k1nb.checks import Status, Verdict
 from k1nb.config import Settings
 from k1nb.errors import ParameterError
+from k1nb.records._archive import record_in, staged_records
 from k1nb.records._index import MENTIONS, Index, Progress
+from k1nb.records._record import Record
 from k1nb.records._table import WORST_FIRST
 
 _WORDS = re.compile(r'"([^"]*)"?|([^\s"]+)')
@@ -101,6 +103,27 @@ def search(settings: Settings, wanted: Wanted, *, limit: int = 20, on_progress: 
         return Found(hits, more=len(rows) > limit)
 
     return Index(settings).ask(ask, on_progress)
+
+
+def listed(
+    settings: Settings, wanted: Wanted, *, limit: int, on_progress: Progress | None = None
+) -> tuple[list[Record], bool]:
+    """Return the newest records that fit, running ones first, and whether there are more of them."""
+    staged = [record for record in staged_records(settings.paths) if _fits(record, wanted)]
+    staged.sort(key=lambda record: record.started_at, reverse=True)
+    found = search(settings, wanted, limit=limit, on_progress=on_progress)
+    sealed = [record_in(hit.folder) for hit in found.hits if hit.folder.is_dir()]
+    every = sorted((*staged, *sealed), key=lambda r: (r.running, r.started_at, r.id), reverse=True)
+    return every[:limit], found.more or len(every) > limit
+
+
+def _fits(record: Record, wanted: Wanted) -> bool:
+    """Tell whether a staged record is wanted, as far as a list asks."""
+    return (
+        wanted.notebook in ("", record.notebook)
+        and (not wanted.verdict or record.verdict == _one_of(Verdict, "verdict", wanted.verdict))
+        and (wanted.since is None or record.started_at >= wanted.since)
+    )
 
 
 def phrases_of(text: str) -> list[str]:

@@ -27,6 +27,7 @@ class Staging:
     """Writes records: nothing that is kept is ever overwritten, and all of it is redacted."""
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._paths = settings.paths
         self._redact = settings.redact
 
@@ -90,7 +91,14 @@ class Staging:
             record.folder.rename(target)
         except OSError as error:
             raise unwritable(target, error) from error
-        return record_in(target)
+        return self._findable(record_in(target))
+
+    def _findable(self, record: Record) -> Record:
+        """Have a record found by searches and on the archive's page; what fails there breaks no run."""
+        from k1nb.records._findable import make_findable
+
+        make_findable(self._settings, record)
+        return record
 
     def sweep(self, *, superseded: bool = False) -> None:
         """Move in what crashes left in staging; with `superseded` also what this very process began."""
@@ -133,7 +141,7 @@ class Staging:
         self._put_notebook(record.folder, executed)
         manifest = broken(record.manifest, reason).changed(files=_sums(record.folder)).redacted(self._redact)
         write_manifest(record.folder, manifest)
-        return Record(manifest, record.folder)
+        return self._findable(Record(manifest, record.folder))
 
     def adopt(self, manifest: Manifest, executed: Any, reason: str = "") -> Record:
         """Make a record of a run that ended elsewhere, from what its notebook carries."""
