@@ -151,19 +151,9 @@ def _run(hit: Hit, number: int, made: set[str]) -> str:
 
 def _styles(numbers: Iterable[int]) -> str:
     """Return rules that hide what a chosen filter does not ask for."""
-    kinds = {
-        **{f"v-{verdict}": verdict for verdict in _VERDICTS},
-        **{f"n-n{number}": f"n{number}" for number in numbers},
-    }
+    kinds = {f"v-{verdict}": str(verdict) for verdict in _VERDICTS} | {f"n-n{n}": f"n{n}" for n in numbers}
     return "".join(
         f"body:has(#{choice}:checked) .runs li:not(.{kind}),body:has(#{choice}:checked) .day:not(:has(li.{kind}))"
         "{display:none}"
         for choice, kind in kinds.items()
-    ) + (
-        ".filter{border:0;padding:0;margin:.5rem 0;display:flex;flex-wrap:wrap;gap:.2rem 1rem}"
-        ".filter legend{float:left;color:var(--faint);margin-right:1rem;padding:0}.filter label{white-space:nowrap}"
-        ".runs{list-style:none;padding:0;margin:0}.runs li{border-top:1px solid var(--line);padding:.45rem 0 .45rem 4rem;"
-        "position:relative}.runs li:target{background:var(--band)}.when{position:absolute;left:0;color:var(--faint);"
-        "font-variant-numeric:tabular-nums}.said{font-size:.93rem;overflow-wrap:anywhere}.strip{display:block}"
-        ".strip rect{fill:var(--tone)}@media print{.filter{display:none}}"
     )

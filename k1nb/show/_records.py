@@ -115,9 +115,7 @@ def print_difference(console: Console, change: Difference) -> None:
         console.print(table)
     _print_numbers(console, change)
     if not change.found:
-        console.print(
-            "nothing differs but what was measured, and when" if change.values or change.seconds else "no difference"
-        )
+        console.print("nothing differs but what was measured, and when")
 
 
 def _print_numbers(console: Console, change: Difference) -> None:
