@@ -44,7 +44,7 @@ def note() -> str:
     return (
         f"Records: the notebook `{NOTEBOOK}` by `k1nb run` and by `papermill` of the same environment, in turn; its "
         f"overhead is the median of ours less 1.1 times the median of theirs. `daily_health` runs headless against the "
-        f"local stack with one simulated device. The archive is {COUNT:,} records with manifests and executed notebooks "
+        f"local stack with one simulated device. The archive is {COUNT:,} records with manifests and notebooks "
         f"made from one of those runs; {len(ASKED)} questions are asked through the library with the index up to date, "
         "looking for news included, and one by the command line."
     )
@@ -56,7 +56,7 @@ def rows(runs: int, say: Callable[[str], None]) -> list[Row]:
         found = _overhead(runs, say)
         where = ("127.0.0.1", free_port(), free_port())
         Inventory(settings.paths).add(Device("bench", "02:4B:31:00:01:00", *where, kind="simulator"))
-        stack.up(settings, None, say)
+        stack.up(settings, (), say)
         daily = [_seconds(k1nb("run", "daily_health")) for _ in range(runs)]
         say(f"daily_health {statistics.median(daily):.2f} s")
         found.append(Row("records", "daily_health, headless, on the local stack", "s", daily, aim=6))
