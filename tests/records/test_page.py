@@ -75,7 +75,7 @@ def test_every_kind_of_output_is_shown(settings: Settings) -> None:
     new = nbformat.v4.new_output
     outputs = [
         new("stream", name="stderr", text="50 %\r100 %\n"),
-        new("error", ename="ValueError", evalue="no", traceback=["\x1b[31mValueError\x1b[0m: \x1b[38;5;28mno\x1b[0m <b>"]),
+        new("error", ename="ValueError", evalue="no", traceback=["\x1b[31mValueError\x1b[0m: <b>"]),
         shown(svg="<svg xmlns='http://www.w3.org/2000/svg'><script>1</script></svg>", plain="a figure"),
         shown(png="iVBORw0KGgo=", plain="a picture"),
         shown(png="<script>", plain="no picture"),

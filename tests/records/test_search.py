@@ -59,7 +59,7 @@ def test_facts_narrow_a_search(settings: Settings) -> None:
             Wanted(mentions={"artifact": "ABC"}), Wanted(mentions={"execution": "e-1"}),
             Wanted(until=NOW - timedelta(days=3)), Wanted("heap", verdict="fail"),
         ],
-        new.id: [Wanted(check="free heap=OK"), Wanted(mentions={"device": "lab"}), 
+        new.id: [Wanted(check="free heap=OK"), Wanted(mentions={"device": "lab"}),
                  Wanted(since=NOW - timedelta(days=1))],
     }  # fmt: skip
     for run, every in cases.items():
