@@ -54,8 +54,8 @@ def search(
 ) -> None:
     """Find sealed records by what is written in them and what they are about, newest first.
 
-    Every word has to be there, by its beginning, wherever in the record: reason, checks, parameters, the notebook's
-    cells and what they put out.
+    Every word has to be there, wherever in the record: reason, checks, parameters, the notebook's cells and what they
+    put out. brown* is a word's beginning, as what looks like an id always is.
     """
     from k1nb import records
 

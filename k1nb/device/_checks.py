@@ -122,8 +122,9 @@ def _frame_rate(device: Device, seen: Readings) -> Check:
     low = seen.fps < MIN_FPS
     wrong = f"select a lighter pattern than {seen.pattern}, or start deployment-rollback-handler" if low else None
     evidence = f"{seen.fps:.1f} FPS with pattern {seen.pattern}, at least {MIN_FPS:.0f} wanted"
-    measured = {"fps": seen.fps, "avg_render_time_ms": seen.avg_render_time_ms}
-    return _check(device, "frame rate", wrong, evidence, route="/api/health", **measured)
+    render = seen.avg_render_time_ms
+    route = "/api/health"
+    return _check(device, "frame rate", wrong, evidence, route=route, fps=seen.fps, avg_render_time_ms=render)
 
 
 def _explained(settings: Settings, seen: Readings) -> bool:

@@ -17,9 +17,10 @@ from k1nb.records._record import Record
 def difference_page(settings: Settings, change: Difference) -> str:
     """Return a difference as one self-contained HTML page; secrets are masked."""
     old, new = change.old, change.new
+    verdicts = new.verdict if old.verdict is new.verdict else f"{old.verdict} → {new.verdict}"
     body = (
         f'<header class="verdict {new.verdict}"><h1>{escape(new.notebook)}</h1>'
-        f"<strong>{old.verdict} → {new.verdict}</strong>"
+        f"<strong>{verdicts}</strong>"
         f'<p class="why">{escape(summary(change))}</p></header>'
         + _html.facts({"before": _run(old), "after": _run(new)})
         + _changes("What they are", change.facts)

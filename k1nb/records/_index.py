@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +22,8 @@ INDEX = ".index.sqlite"
 _FORMAT = 1
 _MOST = 300_000
 """Characters of a notebook that can be found; a longer one is cut."""
+_LATELY = 500
+"""Newest records of which each search looks whether they have changed; ten thousand looks would take a while."""
 _AT_ONCE = 100
 """Records that one transaction takes in: others get their turn in between."""
 _SCHEMA = """
@@ -45,7 +47,7 @@ CREATE TABLE answer (
     evidence TEXT NOT NULL, hint TEXT NOT NULL,
     PRIMARY KEY (run, place)
 ) WITHOUT ROWID;
-CREATE VIRTUAL TABLE words USING fts5 (facts, checks, cells, tokenize = "unicode61 remove_diacritics 2");
+CREATE VIRTUAL TABLE words USING fts5 (facts, checks, cells, tokenize = "porter unicode61 remove_diacritics 2");
 """
 MENTIONS = ("device", "artifact", "execution")
 Progress = Callable[[int, int], None]
@@ -90,7 +92,7 @@ class Index:
             connection = self._open()
             try:
                 with _writing(connection):
-                    self._put(connection, record.folder, record.folder.stat().st_mtime_ns)
+                    self._put(connection, record.folder)
             finally:
                 connection.close()
         except (sqlite3.Error, OSError, K1Error) as error:
@@ -154,8 +156,8 @@ class Index:
 
     def _refresh(self, connection: sqlite3.Connection, on_progress: Progress | None) -> None:
         """Take in what is new or has changed, and out what is gone."""
-        there = _stamps(self._paths)
         known = dict(connection.execute("SELECT run, changed FROM run"))
+        there = _stamps(self._paths, known)
         gone = [run for run in known if run not in there]
         new = sorted(run for run, stamp in there.items() if known.get(run) != stamp)
         if gone:
@@ -166,11 +168,12 @@ class Index:
             with _writing(connection):
                 for run in new[start : start + _AT_ONCE]:
                     with suppress(FileNotFoundError):  # it went meanwhile
-                        self._put(connection, self._paths.records / run, there[run])
+                        self._put(connection, self._paths.records / run)
             if on_progress:
                 on_progress(min(start + _AT_ONCE, len(new)), len(new))
 
-    def _put(self, connection: sqlite3.Connection, folder: Path, stamp: int) -> None:
+    def _put(self, connection: sqlite3.Connection, folder: Path) -> None:
+        stamp = folder.stat().st_mtime_ns
         record = record_in(folder)
         known = _take_out(connection, folder.name)
         key = known or _free_key(connection, round(record.started_at.timestamp() * 1e6))
@@ -213,13 +216,18 @@ def _mentions(manifest: Manifest) -> dict[str, Iterable[str]]:
     return {"device": devices, "artifact": manifest.artifacts, "execution": manifest.executions}
 
 
-def _stamps(paths: Paths) -> dict[str, int]:
-    """Return when each record's folder changed last: a manifest is replaced in it, never written over."""
+def _stamps(paths: Paths, known: Mapping[str, int]) -> dict[str, int]:
+    """Return when each record's folder changed last: a manifest is replaced in it, never written over.
+
+    Of those that began long ago and are known it is believed: who changes one says so with `add`.
+    """
     try:
         with os.scandir(paths.records) as entries:
-            return {e.name: e.stat().st_mtime_ns for e in entries if not e.name.startswith(".") and e.is_dir()}
+            folders = {e.name: e for e in entries if not e.name.startswith(".") and e.is_dir()}
     except (FileNotFoundError, NotADirectoryError):
         return {}
+    looked_at = {*sorted(folders)[-_LATELY:], *(name for name in folders if name not in known)}
+    return {name: entry.stat().st_mtime_ns if name in looked_at else known[name] for name, entry in folders.items()}
 
 
 @contextmanager

@@ -22,6 +22,8 @@ _WORDS = re.compile(r'"([^"]*)"?|([^\s"]+)')
 _MOST_WORDS = 50
 BEGIN, END = "\x02", "\x03"
 """Around each word of a snippet that was looked for."""
+_ID = re.compile(r"(?=.*[0-9])[0-9a-z]{4,}", re.IGNORECASE)
+"""What looks like the beginning of an id; of all ids few begin alike, so that looking for them is cheap."""
 _AROUND = 16
 """Words of a snippet."""
 
@@ -87,8 +89,8 @@ class Found:
 def search(settings: Settings, wanted: Wanted, *, limit: int = 20, on_progress: Progress | None = None) -> Found:
     """Return the records that fit, newest first; sealed ones only.
 
-    Words are looked for by their beginnings, everywhere in a record, and all have to be there; words between quotes
-    stand beside each other. Raises ParameterError for a verdict or a status that there is not.
+    Words are looked for everywhere in a record, and all have to be there; `brown*` is a beginning, as what looks like an
+    id always is; words between quotes stand beside each other. Raises ParameterError for a verdict or a status that there is not.
     """
     conditions, values = _conditions(wanted)
     phrases = phrases_of(wanted.text)
@@ -138,7 +140,9 @@ def phrases_of(text: str) -> list[str]:
 
 def _match(phrases: Iterable[str]) -> str:
     """Return an FTS5 expression: each phrase as a string, which takes whatever is in it for text."""
-    return " AND ".join('"' + phrase.replace('"', '""') + '" *' for phrase in phrases)
+    return " AND ".join(
+        f'"{phrase}"{" *" if phrase.endswith("*") or _ID.fullmatch(phrase) else ""}' for phrase in phrases
+    )
 
 
 def _check(text: str) -> tuple[str, str]:
@@ -177,9 +181,9 @@ def _conditions(wanted: Wanted) -> tuple[list[str], list[Any]]:
         inner = f"SELECT 1 FROM answer WHERE run = run_id AND instr(lower(name), ?){also}"  # noqa: S608
         add(f"EXISTS ({inner.replace('run_id', 'run.id')})", name.lower(), *([status] if status else ()))
     for kind in MENTIONS:
-        if name := wanted.mentions.get(kind):
+        if mention := wanted.mentions.get(kind):
             inner = "SELECT 1 FROM mention WHERE mention.run = run.id AND kind = ? AND instr(lower(name), ?) = 1"
-            add(f"EXISTS ({inner})", kind, name.lower())
+            add(f"EXISTS ({inner})", kind, mention.lower())
     return conditions, values
 
 
@@ -226,7 +230,7 @@ def _best(connection: sqlite3.Connection, key: int, phrases: Sequence[str], chec
 
     def rank(answer: Any) -> tuple[int, int]:
         text = " ".join(answer).lower()
-        return -sum(phrase.lower() in text for phrase in phrases), WORST_FIRST.index(Status(answer[1]))
+        return -sum(phrase.lower().rstrip("*") in text for phrase in phrases), WORST_FIRST.index(Status(answer[1]))
 
     best = min(wanted, key=rank, default=None)
     if best is None or (not check and rank(best)[0] == 0):

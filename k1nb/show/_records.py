@@ -108,10 +108,10 @@ def print_difference(console: Console, change: Difference) -> None:
             table.add_row(kind, Text(each.name), _check(each.old), _check(each.new))
         console.print(table)
     groups = (*change.facts, *change.parameters, *change.versions, *change.mentions)
-    if rows := [each for each in groups if each.name != "verdict"]:
+    if rows := [fact for fact in groups if fact.name != "verdict"]:
         table = new_table("changed", "before", "after")
-        for each in rows:
-            table.add_row(Text(each.name), _value(each.old), _value(each.new))
+        for fact in rows:
+            table.add_row(Text(fact.name), _value(fact.old), _value(fact.new))
         console.print(table)
     _print_numbers(console, change)
     if not change.found:

@@ -85,7 +85,7 @@ def test_every_kind_of_output_is_shown(settings: Settings) -> None:
     for text in (
         '<pre class="stderr">100 %', '<span class="c1">ValueError</span>', "&lt;b&gt;", 'alt="a figure"',
         'src="data:image/png;base64,iVBORw0KGgo=" alt="a picture"', "no picture",
-        '<td style="color: #fff;">a cell</td>',
+        '<td style="color:#fff;">a cell</td>',
         "application/javascript", "<strong>bold</strong>", "&lt;i&gt;raw",
     ):  # fmt: skip
         assert text in page, text
