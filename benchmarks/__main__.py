@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 from rich.console import Console
 
-from benchmarks import _boot, _cli, _ota, _workers
+from benchmarks import _boot, _cli, _ota, _records, _workers
 from benchmarks._measure import Row
 from k1nb import __version__
 from k1nb.stack._jar import SERVER
@@ -35,6 +35,7 @@ PARTS: Mapping[str, Callable[[int, Callable[[str], None]], list[Row]]] = {
     "cli": _cli.rows,
     "workers": _workers.rows,
     "ota": _ota.rows,
+    "records": _records.rows,
 }
 
 
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str]) -> int:
     rows = [row for part in given.only for row in PARTS[part](given.runs, say)]
     figure = given.page.with_suffix(".svg")
     _draw(rows, figure)
-    notes = {"workers": _workers.note, "ota": _ota.note}
+    notes = {"workers": _workers.note, "ota": _ota.note, "records": _records.note}
     more = [line for part in given.only if part in notes for line in (notes[part](), "")]
     given.page.write_text(_page(rows, given.runs, figure.name, more), encoding="utf-8")
     missed = [row for row in rows if row.reached is False]

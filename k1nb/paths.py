@@ -42,6 +42,11 @@ class Paths:
         return self.home / "keys"
 
     @property
+    def archive(self) -> Path:
+        """Records as pages for a browser; made from them, and made anew at any time."""
+        return self.home / "archive"
+
+    @property
     def stack(self) -> Path:
         """Configuration, data and logs of the local services."""
         return self.home / "stack"

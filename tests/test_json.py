@@ -205,6 +205,8 @@ def test_a_record_is_as_the_page_says(settings: Settings) -> None:
     assert record["checks"]
     assert held(settings, "records show", record["run"]) == record
     assert held(settings, "records list") == [record]
+    assert [hit["run"] for hit in held(settings, "records search", "python")] == [record["run"]]
+    assert held(settings, "records diff", record["run"], record["run"])["differ"] is False
 
 
 def test_findings_are_as_the_page_says(settings: Settings, tmp_path: Path) -> None:

@@ -29,11 +29,12 @@ def lab(
     changed is put aside under another name.
     """
     from k1nb.config import environment
-    from k1nb.records import find_notebook, lay_out
+    from k1nb.records import find_notebook, lay_out, show_records
 
     settings = _output.settings(logs=False)
     opened = find_notebook(notebook).name if notebook else ""
     desk = lay_out(settings.paths)
+    show_records(settings)
     for kept in desk.kept:
         _output.note(f"there is a newer notebook; yours is kept as {kept}")
     words = [

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from k1nb.cli import _complete, _output, _records_seal
+from k1nb.cli import _complete, _output, _records_find, _records_seal
 from k1nb.cli._output import Json
 from k1nb.cli._progress import run_line
+from k1nb.cli._records_find import Notebook, OfVerdict, Since
 from k1nb.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def group(app: typer.Typer) -> typer.Typer:
     app.command("list")(list_)
     app.command()(show)
     app.command("import")(import_)
+    _records_find.group(app)
     _records_seal.register(app)
     return app
 
@@ -95,24 +97,52 @@ def run(
     sys.exit(0 if record.passes and record.verdict.passes(strict=strict) else 1)
 
 
-def list_(json: Json = False) -> None:
-    """List the records, newest first."""
-    from k1nb.records import Archive
+def list_(
+    notebook: Notebook = "",
+    verdict: OfVerdict = "",
+    since: Since = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 100,
+    json: Json = False,
+) -> None:
+    """List the records, newest first, running ones before them."""
+    from k1nb import records
 
-    found = Archive(_output.settings(logs=False).paths).list()
+    settings = _output.settings(logs=False)
+    wanted = records.Wanted(notebook=notebook, verdict=verdict, since=records.moment(since) if since else None)
+    with _output.progress("indexing") as advance:
+        found, more = records.listed(settings, wanted, limit=limit, on_progress=advance)
     if json:
         _output.data([record.as_dict() for record in found])
+    else:
+        from k1nb import show as faces
+
+        faces.print_records(_output.console(), found)
+    if more:
+        _output.note(f"there are more than these {limit}: --limit")
+
+
+def show(
+    run: RunId,
+    notebook: Annotated[bool, typer.Option("--notebook", help="Print the executed notebook instead.")] = False,
+    json: Json = False,
+) -> None:
+    """Show a record: verdict, what changed since the run before it, checks, files, and whether they fit together."""
+    from k1nb import records
+
+    settings = _output.settings(logs=False)
+    record = records.Archive(settings.paths).get(run)
+    if json:
+        _output.data(record.as_dict())
         return
     from k1nb import show as faces
 
-    faces.print_records(_output.console(), found)
-
-
-def show(run: RunId, json: Json = False) -> None:
-    """Show a record: verdict, checks, files."""
-    from k1nb.records import Archive
-
-    _print(Archive(_output.settings(logs=False).paths).get(run), json=json)
+    if notebook:
+        faces.print_cells(_output.console(), records.cells_of(record))
+        return
+    earlier = records.before(settings, record)
+    change = records.summary(records.difference(earlier, record)) if earlier else ""
+    line = f"against {earlier.id}: {change}" if earlier else ""
+    faces.print_record(_output.console(), record, doubts=records.doubts(record), change=line)
 
 
 def import_(

@@ -71,7 +71,8 @@ def _answers(conductor: Conductor) -> Check:
         return Check(name, Status.FAIL, error.message, error.hint or "see `k1nb logs conductor`", source)
     if not healthy:
         return Check(name, Status.FAIL, "it calls itself unhealthy", "see `k1nb logs conductor`", source)
-    return Check(name, Status.OK, f"healthy, in {(time.monotonic() - began) * 1000:.0f} ms", source=source)
+    took = round((time.monotonic() - began) * 1000)
+    return Check(name, Status.OK, f"healthy, in {took} ms", source=source, values={"answer_ms": float(took)})
 
 
 def _unasked(name: str, conductor: Conductor, why: str) -> Check:
@@ -151,11 +152,13 @@ def queues_check(name: str, wanted: set[str], sizes: Mapping[str, int], source: 
     """Judge how many tasks of the wanted types wait, in whatever domain."""
     ours = {queue: size for queue, size in sizes.items() if queue.rpartition(":")[2] in wanted}
     long = {queue: size for queue, size in ours.items() if size > BACKLOG}
+    waiting = sum(ours.values())
+    values = {"waiting_tasks": float(waiting)}
     if not long:
-        return Check(name, Status.OK, f"{sum(ours.values())} tasks wait in {len(ours)} queues", source=source)
+        return Check(name, Status.OK, f"{waiting} tasks wait in {len(ours)} queues", source=source, values=values)
     seen = _some(f"{size} of {queue}" for queue, size in sorted(long.items(), key=lambda item: -item[1]))
     hint = "see whether the workers poll and what they do: `k1nb logs workers`"
-    return Check(name, Status.WARN, f"more than {BACKLOG} tasks wait: {seen}", hint, source)
+    return Check(name, Status.WARN, f"more than {BACKLOG} tasks wait: {seen}", hint, source, values=values)
 
 
 def _failures(name: str, look: _Look) -> Check:
@@ -165,13 +168,13 @@ def _failures(name: str, look: _Look) -> Check:
     found = look.conductor.find(status=statuses, since=look.now - LOOK_BACK, size=size)
     ids = {execution.id for execution in found}
     first = [execution for execution in found if execution.parent_id not in ids]
+    values = {"failed_executions": float(len(first))}
     if not first:
-        return Check(name, Status.OK, "none failed or timed out in the last 24 h", source=source)
+        return Check(name, Status.OK, "none failed or timed out in the last 24 h", source=source, values=values)
     count = f"{'at least ' if len(found) == size else ''}{len(first)}"
     seen = _some(f"{e.name} {e.id} {e.status} at {_clock(e.started_at)}: {e.reason}" for e in first)
-    return Check(
-        name, Status.WARN, f"{count} in the last 24 h: {seen}", f"`k1nb executions show {first[0].id}`", source
-    )
+    hint = f"`k1nb executions show {first[0].id}`"
+    return Check(name, Status.WARN, f"{count} in the last 24 h: {seen}", hint, source, values=values)
 
 
 def _running(name: str, look: _Look) -> Check:
@@ -194,7 +197,9 @@ def running_check(name: str, running: Running, now: datetime, timings: Timings, 
     if running.cut:
         seen = f"the oldest {running.looked_at} are well, and there are more, which were not looked at"
         return Check(name, Status.UNKNOWN, seen, "see what piles up: `k1nb executions list --running`", source)
-    return Check(name, Status.OK, f"{len(running.executions)} running, none for long", source=source)
+    count = len(running.executions)
+    values = {"running_executions": float(count)}
+    return Check(name, Status.OK, f"{count} running, none for long", source=source, values=values)
 
 
 def overdue(execution: Execution, now: datetime) -> bool:

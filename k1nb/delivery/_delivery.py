@@ -239,4 +239,6 @@ def checks(facts: DeliveryFacts, planned: Plan, delivered: Delivery | None) -> l
     status = Status.OK if good else Status.FAIL
     seen = f"{delivered.outcome}, grade {delivered.grade.name}: {'; '.join(delivered.evidence)}"
     remedy = None if good else f"k1nb executions show {delivered.execution.id}"
-    return [Check(name, status, seen, remedy, source)]
+    took = delivered.execution.seconds
+    values = {} if took is None else {"execution_seconds": round(took, 1)}
+    return [Check(name, status, seen, remedy, source, values=values)]

@@ -65,11 +65,11 @@ def _check(
     *,
     route: str = "",
     status: Status = Status.FAIL,
+    **values: float,
 ) -> Check:
-    """Return an OK check, or one of `status` whose hint is `wrong`."""
-    return Check(
-        _name(device, aspect), Status.OK if wrong is None else status, evidence, wrong, device.base_url + route
-    )
+    """Return an OK check, or one of `status` whose hint is `wrong`; `values` is what was measured."""
+    answer = Status.OK if wrong is None else status
+    return Check(_name(device, aspect), answer, evidence, wrong, device.base_url + route, values=values)
 
 
 def _identity(device: Device, seen: Readings) -> Check:
@@ -94,7 +94,8 @@ def _heap(device: Device, seen: Readings) -> Check:
     low = seen.free_heap_bytes < MIN_FREE_HEAP
     wrong = "a low heap ends in a restart: start deployment-rollback-handler for this device" if low else None
     evidence = f"{seen.free_heap_bytes:,} B free, at least {MIN_FREE_HEAP:,} wanted"
-    return _check(device, "free heap", wrong, evidence, route="/api/device/performance")
+    route, measured = "/api/device/performance", float(seen.free_heap_bytes)
+    return _check(device, "free heap", wrong, evidence, route=route, free_heap_bytes=measured)
 
 
 def _uptime(device: Device, seen: Readings, again: float, *, explained: bool) -> Check:
@@ -102,7 +103,8 @@ def _uptime(device: Device, seen: Readings, again: float, *, explained: bool) ->
     evidence = f"up for {_span(seen.uptime_seconds)}, since {booted:%Y-%m-%d %H:%M:%S} UTC"
     if again < seen.uptime_seconds:
         wrong = f"it restarted while it was looked at: look again, and at its serial output ({device.name})"
-        return _check(device, "uptime", wrong, f"{evidence}; a moment later {again:.1f} s", route="/api/health")
+        said = f"{evidence}; a moment later {again:.1f} s"
+        return _check(device, "uptime", wrong, said, route="/api/health", uptime_seconds=again)
     recent = datetime.now(UTC) - booted < RECENT
     wrong = "no OTA explains this restart: look again in a minute; a boot loop keeps the uptime small"
     return _check(
@@ -112,6 +114,7 @@ def _uptime(device: Device, seen: Readings, again: float, *, explained: bool) ->
         evidence + ("; an OTA explains the restart" if recent and explained else ""),
         route="/api/health",
         status=Status.WARN,
+        uptime_seconds=seen.uptime_seconds,
     )
 
 
@@ -119,7 +122,9 @@ def _frame_rate(device: Device, seen: Readings) -> Check:
     low = seen.fps < MIN_FPS
     wrong = f"select a lighter pattern than {seen.pattern}, or start deployment-rollback-handler" if low else None
     evidence = f"{seen.fps:.1f} FPS with pattern {seen.pattern}, at least {MIN_FPS:.0f} wanted"
-    return _check(device, "frame rate", wrong, evidence, route="/api/health")
+    render = seen.avg_render_time_ms
+    route = "/api/health"
+    return _check(device, "frame rate", wrong, evidence, route=route, fps=seen.fps, avg_render_time_ms=render)
 
 
 def _explained(settings: Settings, seen: Readings) -> bool:

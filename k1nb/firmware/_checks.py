@@ -29,7 +29,8 @@ def _disk(folder: Path) -> Check:
     free = shutil.disk_usage(there).free
     status = Status.OK if free >= _FEW else Status.WARN if free >= _TOO_FEW else Status.FAIL
     hint = None if status is Status.OK else f"free space under {there}, or set ARTIFACT_STORAGE_PATH elsewhere"
-    return Check("artifact store: disk space", status, f"{free // _MIB:,} MiB free", hint, str(there))
+    seen, values = f"{free // _MIB:,} MiB free", {"free_mib": float(free // _MIB)}
+    return Check("artifact store: disk space", status, seen, hint, str(there), values=values)
 
 
 def _artifacts(store: ArtifactStore) -> Check:
@@ -46,7 +47,8 @@ def _artifacts(store: ArtifactStore) -> Check:
             "a build stores one: `k1nb run firmware_deploy`",
             source,
         )
-    return Check(name, Status.OK, f"{count} stored, every sha256 is right", None, source)
+    values = {"artifacts": float(count)}
+    return Check(name, Status.OK, f"{count} stored, every sha256 is right", None, source, values=values)
 
 
 def _looks(settings: Settings) -> int:
@@ -71,4 +73,5 @@ def _ledger(settings: Settings) -> Check:
         count = Ledger(settings.paths, settings.timings).verify()
     except StorageError as error:
         return Check(name, Status.FAIL, error.message, error.hint, source)
-    return Check(name, Status.OK, f"{count} deployments, the file is whole", None, source)
+    values = {"deployments": float(count)}
+    return Check(name, Status.OK, f"{count} deployments, the file is whole", None, source, values=values)

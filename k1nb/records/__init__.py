@@ -3,7 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 from k1nb.records._archive import Archive, lost_runs, run_ids
+from k1nb.records._archive_page import show_records, write_archive_page, write_pages
+from k1nb.records._cells import Cell, Output, cells_of, left_texts, without_control
 from k1nb.records._desk import Desk, lay_out
+from k1nb.records._diff import CheckChange, Difference, before, compare, difference, number, percent, summary
+from k1nb.records._diff_page import difference_page
+from k1nb.records._doubts import doubts
 from k1nb.records._facts import (
     children_of,
     devices_meant,
@@ -13,8 +18,10 @@ from k1nb.records._facts import (
     server_version,
 )
 from k1nb.records._importing import import_notebook
+from k1nb.records._index import Index, why
 from k1nb.records._notebook import find_notebook, shipped
 from k1nb.records._outcome import Head, find_run, head_of
+from k1nb.records._page import record_page
 from k1nb.records._parameters import Parameter
 from k1nb.records._processes import processes_of
 from k1nb.records._progress import Moment, Progress
@@ -22,6 +29,7 @@ from k1nb.records._record import Manifest, Record, new_id
 from k1nb.records._retention import Limits, RecordsPruned, prunable, prune_records
 from k1nb.records._run import MIME, Run, connect
 from k1nb.records._runner import resume_run, run_notebook
+from k1nb.records._search import BEGIN, END, Found, Hit, Wanted, listed, search
 from k1nb.records._table import badge, checks_html, checks_text, table_html, tally, worst_first
 from k1nb.records._verify import (
     Verification,
@@ -32,31 +40,48 @@ from k1nb.records._verify import (
     verify,
     verify_record,
 )
+from k1nb.records._when import moment
 
 if TYPE_CHECKING:
     from k1nb.records._engine import Engine
 
 __all__ = [
+    "BEGIN",
+    "END",
     "MIME",
     "Archive",
+    "Cell",
+    "CheckChange",
     "Desk",
+    "Difference",
     "Engine",
+    "Found",
     "Head",
+    "Hit",
+    "Index",
     "Limits",
     "Manifest",
     "Moment",
+    "Output",
     "Parameter",
     "Progress",
     "Record",
     "RecordsPruned",
     "Run",
     "Verification",
+    "Wanted",
     "badge",
+    "before",
+    "cells_of",
     "checks_html",
     "checks_text",
     "children_of",
+    "compare",
     "connect",
     "devices_meant",
+    "difference",
+    "difference_page",
+    "doubts",
     "executions_since",
     "export_head",
     "find_notebook",
@@ -65,25 +90,38 @@ __all__ = [
     "import_notebook",
     "known_keys",
     "lay_out",
+    "left_texts",
+    "listed",
     "lost_runs",
+    "moment",
     "new_id",
     "not_configured",
+    "number",
+    "percent",
     "processes_of",
     "prunable",
     "prune_records",
     "read_head",
     "read_key",
     "readings_of",
+    "record_page",
     "resume_run",
     "run_ids",
     "run_notebook",
+    "search",
     "server_version",
     "shipped",
+    "show_records",
+    "summary",
     "table_html",
     "tally",
     "verify",
     "verify_record",
+    "why",
+    "without_control",
     "worst_first",
+    "write_archive_page",
+    "write_pages",
 ]
 
 

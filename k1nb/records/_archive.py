@@ -38,12 +38,17 @@ class Archive:
         raise UnknownName(f"there is no record {key!r}", hint="k1nb records list")
 
     def _all(self) -> Iterator[Record]:
-        for folder in folders(self._paths.staging):
-            manifest = record_in(folder).manifest
-            running = alive(manifest)
-            yield Record(manifest if running else broken(manifest, manifest.reason or LOST), folder, running=running)
+        yield from staged_records(self._paths)
         for folder in folders(self._paths.records):
             yield record_in(folder)
+
+
+def staged_records(paths: Paths) -> Iterator[Record]:
+    """Yield the runs that are under way, and those whose process has ended and that wait to be moved in."""
+    for folder in folders(paths.staging):
+        manifest = record_in(folder).manifest
+        running = alive(manifest)
+        yield Record(manifest if running else broken(manifest, manifest.reason or LOST), folder, running=running)
 
 
 def run_ids(paths: Paths) -> list[str]:

@@ -44,6 +44,7 @@ class Staging:
     """Writes records: nothing that is kept is ever overwritten, and all of it is redacted and sealed."""
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._paths = settings.paths
         self._redact = settings.redact
         self._timings = settings.timings
@@ -106,7 +107,18 @@ class Staging:
             files=_sums(record.folder),
             seal=None,
         )
-        return record_in(self._chain.seal(record.folder, self._clean(record.folder, manifest)))
+        return self._sealed(record.folder, manifest)
+
+    def _sealed(self, folder: Path, manifest: Manifest, *, again: bool = False) -> Record:
+        """Seal a folder and move it in; then it is found by searches and on the archive's page.
+
+        What fails after the seal breaks no run.
+        """
+        from k1nb.records._findable import make_findable
+
+        record = record_in(self._chain.seal(folder, self._clean(folder, manifest), again=again))
+        make_findable(self._settings, record)
+        return record
 
     def sweep(self, *, superseded: bool = False) -> None:
         """Move in what crashes left in staging, and end what is left of those runs.
@@ -177,8 +189,7 @@ class Staging:
         with self._chain.turn():
             folder = copy_for_sealing(self._paths, record.folder, record.manifest.seal)
             write_text(folder / NOTEBOOK, text)
-            manifest = broken(record.manifest, reason).changed(files=_sums(folder))
-            return record_in(self._chain.seal(folder, self._clean(folder, manifest), again=True))
+            return self._sealed(folder, broken(record.manifest, reason).changed(files=_sums(folder)), again=True)
 
     def prune(self, record: Record) -> Record:
         """Remove a sealed record's files and seal it again: its manifest stays, and says what was removed."""
@@ -187,7 +198,7 @@ class Staging:
             for file in files_in(folder):
                 file.unlink()
             pruned = {**record.manifest.pruned, **record.files}
-            return record_in(self._chain.seal(folder, record.manifest.changed(files={}, pruned=pruned), again=True))
+            return self._sealed(folder, record.manifest.changed(files={}, pruned=pruned), again=True)
 
     def adopt(self, manifest: Manifest, executed: Any, reason: str = "") -> Record:
         """Make a record of a run that ended elsewhere, from what its notebook carries."""

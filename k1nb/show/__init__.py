@@ -10,6 +10,7 @@ from k1nb.show._definitions import (
 )
 from k1nb.show._fleet import fleet
 from k1nb.show._patterns import pattern_report, print_pattern_report, print_pattern_reports
+from k1nb.show._records import print_cells, print_difference, print_hits, print_record, print_records
 from k1nb.show._releases import print_approvals, print_releases
 from k1nb.show._rollout import print_rollout, print_rollout_changes, print_rollouts
 from k1nb.show._schedules import print_schedules
@@ -25,8 +26,6 @@ from k1nb.show._terminal import (
     print_executions,
     print_plan,
     print_readings,
-    print_record,
-    print_records,
     print_services,
 )
 from k1nb.show._timeline import timeline
@@ -44,12 +43,15 @@ __all__ = [
     "print_approvals",
     "print_artifact",
     "print_artifacts",
+    "print_cells",
     "print_change",
     "print_checks",
     "print_devices",
+    "print_difference",
     "print_differences",
     "print_execution",
     "print_executions",
+    "print_hits",
     "print_pattern_report",
     "print_pattern_reports",
     "print_plan",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from k1nb.records import tally, worst_first
+from k1nb.records import worst_first
 from k1nb.show._rows import rows_of
 from k1nb.show._tables import plan_text
 from k1nb.show._words import duration
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from k1nb.device import Device, Readings
     from k1nb.firmware import Artifact, Deployment
     from k1nb.plan import Plan
-    from k1nb.records import Record
     from k1nb.stack import ServiceStatus
 
 _STYLES = {
@@ -140,40 +139,6 @@ def print_artifact(console: Console, artifact: Artifact, deployments: Sequence[D
     console.print(table)
 
 
-def print_records(console: Console, records: Sequence[Record]) -> None:
-    """Print one line for each record."""
-    if not records:
-        console.print("no records yet; make one with: k1nb run daily_health")
-        return
-    table = _table("verdict", "run", "began (UTC)", "took", "")
-    for record in records:
-        took = (record.ended_at - record.started_at).total_seconds() if record.ended_at else None
-        table.add_row(
-            _verdict(record),
-            Text(record.id),
-            _time(record.started_at),
-            duration(took) if took is not None else "",
-            Text(record.reason or (tally(record.checks) if record.ended_at else "")),
-        )
-    console.print(table)
-
-
-def print_record(console: Console, record: Record) -> None:
-    """Print a record: verdict, parameters, checks, files."""
-    console.print(Text.assemble(_verdict(record), f"  {record.id}  {tally(record.checks)}"), soft_wrap=True)
-    if record.reason:
-        console.print(Text(record.reason, style="red"), soft_wrap=True)
-    if record.parameters:
-        given = ", ".join(f"{name}={value!r}" for name, value in record.parameters.items())
-        console.print(Text(f"parameters: {given}"), soft_wrap=True)
-    for kind in ("executions", "artifacts"):
-        for identifier in getattr(record.manifest, kind):
-            console.print(Text(f"{kind.removesuffix('s')}: {identifier}"), soft_wrap=True)
-    if record.checks:
-        print_checks(console, record.checks)
-    console.print(Text(f"files in {record.folder}: {', '.join(record.files) or 'none'}", style="dim"), soft_wrap=True)
-
-
 def print_services(console: Console, services: Sequence[ServiceStatus]) -> None:
     """Print one line for each service."""
     table = _table("service", "state", "pid", "since (UTC)", "address", "")
@@ -239,10 +204,6 @@ def _table(*heads: str) -> Table:
 
 def _status(status: str) -> Text:
     return Text("not configured" if status == "NOT_CONFIGURED" else str(status), _STYLES.get(status, ""))
-
-
-def _verdict(record: Record) -> Text:
-    return Text("running", "blue") if record.running else _status(record.verdict)
 
 
 def _time(when: datetime) -> str:

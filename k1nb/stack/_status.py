@@ -81,7 +81,13 @@ def check(seen: ServiceStatus) -> Check:
         hint = f"`k1nb logs {seen.name}`, then `k1nb up {seen.name}`"
     if seen.hung:
         hint = f"`k1nb down {seen.name}`, then `k1nb up {seen.name}`; or `kill -CONT {seen.pid}`, and it goes on"
-    return Check(f"service {seen.name}: runs", answer, evidence, hint=hint, source="supervisord")
+    values = _measured(seen.pid) if seen.state == "running" else {}
+    return Check(f"service {seen.name}: runs", answer, evidence, hint=hint, source="supervisord", values=values)
+
+
+def _measured(pid: int | None) -> dict[str, float]:
+    taken = _mebibytes(pid)
+    return {} if taken is None else {"memory_mib": round(taken)}
 
 
 def _kept(settings: Settings, name: str, process: Process | None, memory: Memory) -> ServiceStatus:
@@ -122,10 +128,15 @@ def suspended(pid: int) -> bool:
 
 def memory_of(pid: int | None) -> str:
     """Say how much memory a process takes."""
+    taken = _mebibytes(pid)
+    return "" if taken is None else f"{taken:.0f} MiB"
+
+
+def _mebibytes(pid: int | None) -> float | None:
     try:
-        return f"{psutil.Process(pid).memory_info().rss / 2**20:.0f} MiB" if pid else ""
+        return float(psutil.Process(pid).memory_info().rss / 2**20) if pid else None
     except psutil.Error:
-        return ""
+        return None
 
 
 def _orphaned(settings: Settings, name: str, process: psutil.Process) -> ServiceStatus:

@@ -18,7 +18,7 @@ from k1nb.config import Settings
 from k1nb.errors import RecordError
 from k1nb.records import Archive
 from k1nb.records._archive import LOST
-from k1nb.records._record import NOTEBOOK, Process, write_manifest
+from k1nb.records._record import NOTEBOOK, Process, files_in, write_manifest
 from k1nb.records._staging import PARTIAL, SUPERSEDED, Staging
 
 OK = Check("a", Status.OK, "seen")
@@ -226,7 +226,7 @@ def test_a_file_that_still_holds_a_secret_is_not_kept(settings: Settings) -> Non
     settled = guarded.settle(record, executed=executed("print()"))
     assert (settled.verdict, sorted(settled.files)) == (Verdict.INTERRUPTED, [NOTEBOOK, "other.txt"])
     assert settled.reason == "[redacted].txt, core.bin held a secret that could not be masked, and was not kept"
-    assert sorted(f.name for f in settled.folder.iterdir()) == ["manifest.json", NOTEBOOK, "other.txt"]
+    assert sorted(f.name for f in files_in(settled.folder)) == [NOTEBOOK, "other.txt"]
 
 
 def test_a_record_says_in_how_many_places_a_secret_was_masked(settings: Settings) -> None:

@@ -141,11 +141,13 @@ def npm_check(place: str | None) -> Check:
 def memory_check(available_mb: int, total_mb: int, heap_mb: int, *, server_runs: bool) -> Check:
     """Judge whether the server with its heap fits into memory, in MiB."""
     name, seen = "memory: available", f"{available_mb:,} of {total_mb:,} MiB"
-    wanted = heap_mb + _BESIDE_HEAP_MB
+    wanted, values = heap_mb + _BESIDE_HEAP_MB, {"available_mib": float(available_mb)}
     if server_runs or available_mb >= wanted:
-        return Check(name, Status.OK, seen + (", the server is in already" if server_runs else ""), source="psutil")
+        more = ", the server is in already" if server_runs else ""
+        return Check(name, Status.OK, seen + more, source="psutil", values=values)
     why = f"{seen}, but the server with a heap of {heap_mb} MiB may take {wanted:,} MiB"
-    return Check(name, Status.WARN, why, "end other programs, or set K1NB_SERVER_HEAP_MB lower", "psutil")
+    hint = "end other programs, or set K1NB_SERVER_HEAP_MB lower"
+    return Check(name, Status.WARN, why, hint, "psutil", values=values)
 
 
 def clock_check(first: Clocks, last: Clocks, installed: datetime, zone: str) -> Check:

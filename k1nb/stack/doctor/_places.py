@@ -49,10 +49,12 @@ def _writable(place: Place) -> Check:
 
 def _space(place: Place) -> Check:
     name, seen = f"{place.label}: disk space", f"{place.free // _MIB:,} MiB free"
+    values = {"free_mib": float(place.free // _MIB)}
     if place.free >= place.comfortable:
-        return Check(name, Status.OK, seen, source=str(place.there))
+        return Check(name, Status.OK, seen, source=str(place.there), values=values)
     hint = f"free space under {place.there}, or set {place.setting} elsewhere"
     if place.free < place.least:
         why = f"{seen}, {place.least // _MIB:,} MiB are needed"
-        return Check(name, Status.FAIL, why, hint, str(place.there))
-    return Check(name, Status.WARN, f"{seen}, {place.comfortable // _MIB:,} MiB are good", hint, str(place.there))
+        return Check(name, Status.FAIL, why, hint, str(place.there), values=values)
+    why = f"{seen}, {place.comfortable // _MIB:,} MiB are good"
+    return Check(name, Status.WARN, why, hint, str(place.there), values=values)

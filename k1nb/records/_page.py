@@ -1,0 +1,200 @@
+"""A record as one page: the verdict first, then what it rests on, then the notebook as it was executed."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from datetime import UTC, datetime
+from html import escape
+from typing import Any
+
+from k1nb.checks import Check
+from k1nb.config import Settings
+from k1nb.errors import K1Error
+from k1nb.records import _html, _markup
+from k1nb.records._cells import PLAIN, Cell, Output, cells_of, left_texts
+from k1nb.records._doubts import doubts
+from k1nb.records._index import why
+from k1nb.records._record import MANIFEST, Record
+from k1nb.records._table import tally, worst_first
+
+_MOST = 200_000
+"""Characters of one output that are shown; the notebook has them all."""
+_PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+
+
+def record_page(settings: Settings, record: Record) -> str:
+    """Return a record as one self-contained HTML page, also of one that is damaged or has no notebook.
+
+    Whatever its outputs hold, the page runs nothing and loads nothing. Secrets are masked.
+    """
+    parts = [_head(record), _doubts(record), _facts(record), _checks(record), _notebook(record), _left(record)]
+    title = f"{record.verdict} {record.notebook or 'record'} {record.id}"
+    styles = _markup.python_styles()
+    page = _html.document(
+        title, "\n".join(filter(None, parts)), styles=styles, foot=_foot(record), now=datetime.now(UTC)
+    )
+    return settings.redact(page)
+
+
+def _head(record: Record) -> str:
+    word = "running" if record.running else record.verdict.value
+    worst = worst_first(record.checks)[:1]
+    hint = worst[0].hint if worst and worst[0].hint and why(record) and not record.reason else ""
+    lines = [f"<h1>{escape(record.notebook or 'damaged record')}</h1><strong>{escape(word)}</strong>"]
+    lines += [f'<p class="why">{escape(why(record))}</p>'] if why(record) else []
+    lines += [f'<p class="hint">hint: {_html.words(hint)}</p>'] if hint else []
+    lines.append(f'<p class="faint">{escape(tally(record.checks))}; {_when(record)}</p>')
+    return f'<header class="verdict {word}">{"".join(lines)}</header>'
+
+
+def _when(record: Record) -> str:
+    said = f"{record.started_at.astimezone(UTC):%A, %d %B %Y, %H:%M:%S} UTC"
+    if record.ended_at is None:
+        return said
+    return f"{said}, took {(record.ended_at - record.started_at).total_seconds():.1f} s"
+
+
+def _doubts(record: Record) -> str:
+    found = doubts(record)
+    if not found:
+        return ""
+    items = "".join(f"<li>{escape(each)}</li>" for each in found)
+    return f'<div class="doubt"><strong>This record contradicts itself.</strong><ul>{items}</ul></div>'
+
+
+def _facts(record: Record) -> str:
+    manifest = record.manifest
+    given = ", ".join(f"{name}={value!r}" for name, value in record.parameters.items())
+    seal = f"number {manifest.seal.number} of chain {manifest.seal.chain}" if manifest.seal else ""
+    return _html.facts(
+        {
+            "run": _mono(record.id),
+            "parameters": _mono(given),
+            "devices": escape(", ".join(manifest.devices)),
+            "artifacts": "<br>".join(map(_mono, manifest.artifacts)),
+            "executions": "<br>".join(map(_mono, manifest.executions)),
+            "goes on from": _mono(manifest.resumes or ""),
+            "target": escape(manifest.target),
+            "where, by": escape(f"{manifest.host}, {manifest.user}"),
+            "versions": escape(", ".join(f"{name} {value}" for name, value in manifest.versions.items())),
+            "redactions": str(manifest.redactions) if manifest.redactions else "",
+            "files removed since": escape(", ".join(manifest.pruned)),
+            "seal": escape(seal),
+        }
+    )
+
+
+def _mono(text: str) -> str:
+    return f'<span class="mono">{escape(text)}</span>' if text else ""
+
+
+def _checks(record: Record) -> str:
+    if not record.checks:
+        return "<h2>Checks</h2><p>It made none.</p>"
+    rows = map(check_row, worst_first(record.checks))
+    return "<h2>Checks</h2>" + _html.table(("", "check", "seen", "source, time (UTC)"), rows, kind="full stack")
+
+
+def check_row(check: Check) -> tuple[str, str, str, str]:
+    """Return a check as the cells of a table."""
+    seen = _html.words(check.evidence)
+    if check.hint:
+        seen += f'<br><span class="hint">hint: {_html.words(check.hint)}</span>'
+    where = f'<span class="mono">{escape(check.source)}</span> ' if check.source else ""
+    return _html.badge(check.status), escape(check.name), seen, f"{where}{check.seen_at:%H:%M:%S}"
+
+
+def _notebook(record: Record) -> str:
+    try:
+        cells = cells_of(record)
+    except K1Error as error:
+        return f"<h2>Notebook</h2><p>It cannot be shown: {escape(error.message)}.</p>"
+    if not cells:
+        return "<h2>Notebook</h2><p>The record has no executed notebook.</p>"
+    return "<h2>Notebook</h2>" + "".join(_cell(cell, record) for cell in cells)
+
+
+def _cell(cell: Cell, record: Record) -> str:
+    if cell.kind == "markdown":
+        return f'<section class="cell">{_markup.markdown(cell.source)}</section>'
+    if cell.kind != "code":
+        return f'<section class="cell"><pre>{escape(cell.source)}</pre></section>'
+    seconds = record.manifest.cell_seconds[cell.number - 1 : cell.number]
+    took = f", {seconds[0]:.1f} s" if seconds and seconds[0] is not None else ""
+    tag = f"{cell.tags[0]}, " if cell.tags else ""
+    lines = cell.source.count("\n") + 1
+    summary = f"<summary>cell {cell.number}: {escape(tag)}{lines} line{'s' if lines != 1 else ''}{took}</summary>"
+    source = f'<details>{summary}<pre class="code">{_markup.python(cell.source)}</pre></details>'
+    return f'<section class="cell">{source}{"".join(map(_output, cell.outputs))}</section>'
+
+
+def _output(output: Output) -> str:
+    if output.kind == "error":
+        return f'<pre class="error">{_text(output.text)}</pre>'
+    if output.kind == "stream":
+        kind = ' class="stderr"' if output.name == "stderr" else ""
+        return f"<pre{kind}>{_text(output.text)}</pre>"
+    for kind in ("text/html", "image/svg+xml", *_PICTURES, "text/markdown"):
+        if kind in output.data and (shown := _shown(kind, output.data[kind], output.text)):
+            return shown
+    if output.text:
+        return f'<div class="output"><pre>{_text(output.text)}</pre></div>'
+    return _other(output)
+
+
+def _shown(kind: str, value: Any, text: str) -> str:
+    """Return an output of one media type, or nothing where it is not what it says."""
+    if not isinstance(value, str):
+        return ""
+    if kind == "text/html":
+        return f'<div class="output">{_markup.sanitized(value)}</div>' if len(value) <= 10 * _MOST else ""
+    if kind == "text/markdown":
+        return f'<div class="output">{_markup.markdown(value)}</div>'
+    if kind == "image/svg+xml":
+        return _figure(kind, base64.b64encode(value.encode("utf-8", "replace")).decode(), text)
+    try:
+        return _figure(kind, base64.b64encode(base64.b64decode("".join(value.split()), validate=True)).decode(), text)
+    except (binascii.Error, ValueError):
+        return ""
+
+
+def _figure(kind: str, data: str, text: str) -> str:
+    # As a picture an SVG can neither run a script nor load anything, whatever is in it.
+    return f'<div class="figure"><img src="data:{kind};base64,{data}" alt="{escape(text)}"></div>'
+
+
+def _other(output: Output) -> str:
+    kinds = [kind for kind in output.data if kind != PLAIN]
+    if not kinds:
+        return ""
+    if kinds == ["application/json"]:
+        return f"<pre>{_text(json.dumps(output.data['application/json'], indent=1, ensure_ascii=False))}</pre>"
+    return f'<p class="faint small">An output is not shown here: {escape(", ".join(kinds))}.</p>'
+
+
+def _text(text: str) -> str:
+    if len(text) <= _MOST:
+        return _markup.terminal(text)
+    return _markup.terminal(text[:_MOST]) + f"\n… {len(text) - _MOST:,} characters more are in the notebook"
+
+
+def _left(record: Record) -> str:
+    return "".join(
+        f"<h2>{escape(name)}</h2><pre>{_text(text)}</pre>" for name, text in left_texts(record) if text.strip()
+    )
+
+
+def _foot(record: Record) -> str:
+    file = record.folder / MANIFEST
+    try:
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError:
+        digest = "unknown, for it cannot be read"
+    return (
+        "This page is derived from a record and is not sealed itself. SHA-256 of the record's manifest: "
+        f'<span class="mono">{digest}</span>. <span class="mono">k1nb records verify {escape(record.id)}</span> '
+        "tells whether the record is what was sealed."
+    )

@@ -1,0 +1,171 @@
+"""Records on a terminal: lists of them, one of them, what was found in them, and how two differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from rich.syntax import Syntax
+from rich.text import Text
+
+from k1nb.records import BEGIN, END, number, percent, tally, without_control
+from k1nb.show._terminal import new_table, print_checks, status_text
+from k1nb.show._words import duration
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from k1nb.checks import Check
+    from k1nb.records import Cell, Difference, Hit, Output, Record
+
+_KINDS = {"worse": "bold red", "better": "green", "came": "blue", "went": "blue", "other": "dim"}
+
+
+def print_records(console: Console, records: Sequence[Record]) -> None:
+    """Print one line for each record."""
+    if not records:
+        console.print("no records yet; make one with: k1nb run daily_health")
+        return
+    table = new_table("verdict", "run", "began (UTC)", "took", "")
+    for record in records:
+        took = (record.ended_at - record.started_at).total_seconds() if record.ended_at else None
+        table.add_row(
+            _verdict(record),
+            Text(record.id),
+            _time(record.started_at),
+            duration(took) if took is not None else "",
+            Text(record.reason or (tally(record.checks) if record.ended_at else "")),
+        )
+    console.print(table)
+
+
+def print_record(console: Console, record: Record, *, doubts: Iterable[str] = (), change: str = "") -> None:
+    """Print a record: verdict first, then what speaks against it, what has changed, checks, facts and files."""
+    console.print(Text.assemble(_verdict(record), f"  {record.id}  {tally(record.checks)}"), soft_wrap=True)
+    if record.reason:
+        console.print(Text(record.reason, style="red"), soft_wrap=True)
+    for doubt in doubts:
+        console.print(Text(f"this record contradicts itself: {doubt}", style="bold red"), soft_wrap=True)
+    if change:
+        console.print(Text(change, style="dim"), soft_wrap=True)
+    for line in _facts(record):
+        console.print(Text(line), soft_wrap=True)
+    if record.checks:
+        print_checks(console, record.checks)
+    console.print(Text(f"files in {record.folder}: {', '.join(record.files) or 'none'}", style="dim"), soft_wrap=True)
+
+
+def _facts(record: Record) -> Iterable[str]:
+    manifest = record.manifest
+    if record.parameters:
+        yield f"parameters: {', '.join(f'{name}={value!r}' for name, value in record.parameters.items())}"
+    for kind in ("devices", "executions", "artifacts"):
+        for identifier in getattr(manifest, kind):
+            yield f"{kind.removesuffix('s')}: {identifier}"
+    if manifest.resumes:
+        yield f"goes on from: {manifest.resumes}"
+    if manifest.redactions:
+        yield f"masked: a secret in {manifest.redactions} places"
+    if manifest.pruned:
+        yield f"removed since: {', '.join(manifest.pruned)}"
+    if manifest.seal:
+        yield f"seal: number {manifest.seal.number} of chain {manifest.seal.chain}"
+
+
+def print_hits(console: Console, hits: Sequence[Hit]) -> None:
+    """Print what was found: a line for each record, below it the check that fits and the words around the hit."""
+    if not hits:
+        console.print("no record fits")
+        return
+    for hit in hits:
+        head = Text.assemble(status_text(hit.verdict), "  ", (hit.run, "bold"), f"  {_time(hit.began)} UTC")
+        if hit.seconds is not None:
+            head.append(f"  {duration(hit.seconds)}", "dim")
+        console.print(head, soft_wrap=True)
+        for line in (hit.check or hit.why or hit.tally,):
+            console.print(Text(f"  {line}"), soft_wrap=True)
+        if hit.snippet:
+            console.print(Text("  ").append_text(_marked(hit.snippet)), soft_wrap=True)
+
+
+def _marked(snippet: str) -> Text:
+    text = Text(style="dim")
+    for place, part in enumerate(snippet.split(BEGIN)):
+        found, _, rest = part.partition(END) if place else ("", "", part)
+        text.append(found, "bold not dim").append(rest)
+    return text
+
+
+def print_difference(console: Console, change: Difference) -> None:
+    """Print how two records differ, group by group; what is the same is not printed."""
+    for word, record in (("before", change.old), ("after", change.new)):
+        console.print(Text.assemble((f"{word:<7}", "dim"), _verdict(record), f"  {record.id}"), soft_wrap=True)
+    if change.checks:
+        table = new_table("", "check", "before", "after")
+        for each in change.checks:
+            kind = Text(each.kind, _KINDS[each.kind])
+            table.add_row(kind, Text(each.name), _check(each.old), _check(each.new))
+        console.print(table)
+    groups = (*change.facts, *change.parameters, *change.versions, *change.mentions)
+    if rows := [fact for fact in groups if fact.name != "verdict"]:
+        table = new_table("changed", "before", "after")
+        for fact in rows:
+            table.add_row(Text(fact.name), _value(fact.old), _value(fact.new))
+        console.print(table)
+    _print_numbers(console, change)
+    if not change.found:
+        console.print("nothing differs but what was measured, and when")
+
+
+def _print_numbers(console: Console, change: Difference) -> None:
+    if not (change.values or change.seconds):
+        return
+    table = new_table("measured", "before", "after", "difference", "relative")
+    for value in change.values:
+        name = Text(f"{value.check}: {value.name}")
+        table.add_row(name, number(value.old), number(value.new), number(value.difference), percent(value.relative))
+    for each in change.seconds:
+        more = each.new - each.old if None not in (each.old, each.new) else None
+        table.add_row(f"{each.name}: seconds", number(each.old), number(each.new), number(more), "")
+    console.print(table)
+
+
+def _check(check: Check | None) -> Text:
+    return Text("–", "dim") if check is None else Text.assemble(status_text(check.status), f" {check.evidence}")
+
+
+def _value(value: Any) -> Text:
+    return Text("–", "dim") if value is None else Text(str(value))
+
+
+def print_cells(console: Console, cells: Sequence[Cell]) -> None:
+    """Print the cells of an executed notebook with what they put out, as text."""
+    if not cells:
+        console.print("the record has no executed notebook")
+    for cell in cells:
+        if cell.kind == "code":
+            console.print(Text(f"── cell {cell.number} ──", style="dim"))
+            console.print(Syntax(cell.source, "python", background_color="default", word_wrap=True))
+            for output in cell.outputs:
+                _print_output(console, output)
+        else:
+            console.print(Text(without_control(cell.source), style="italic"))
+        console.print()
+
+
+def _print_output(console: Console, output: Output) -> None:
+    text = Text(without_control(output.text), style="red" if output.kind == "error" else "")
+    if text.plain.strip():
+        console.print(text)
+    pictures = [kind for kind in output.data if kind.startswith("image/")]
+    if pictures:
+        console.print(Text(f"({pictures[0]}: k1nb records export shows it)", style="dim"))
+
+
+def _verdict(record: Record) -> Text:
+    return Text("running", "blue") if record.running else status_text(record.verdict)
+
+
+def _time(when: datetime) -> str:
+    return f"{when:%Y-%m-%d %H:%M:%S}"
