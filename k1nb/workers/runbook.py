@@ -62,7 +62,7 @@ class RunbookOut(BaseModel):
 async def run_runbook(words: RunbookIn, context: TaskContext) -> RunbookOut:
     """Run a shipped notebook once, whatever its verdict; a run that an earlier attempt began is waited for.
 
-    Where that one broke off with its worker, another is begun. Raises UnknownName or ParameterError for what cannot
+    Where that one broke off with its worker, another one resumes it. Raises UnknownName or ParameterError for what cannot
     be run, RetryableFailure where the run left no record.
     """
     texts = {name: _text(value) for name, value in words.parameters.items()}
@@ -84,18 +84,20 @@ async def _once(notebook: str, arguments: list[str], context: TaskContext) -> tu
     processes that are given one id cannot both stage it.
     """
     first = await _first_attempt(context)
+    begin = ["run", notebook, *arguments]
     for number in count():
         run = await context.once(f"runbook/{first}/{number}", str, partial(_name, notebook))
         record = await asyncio.to_thread(find_run, context.settings, run)
         if record is None:
             await context.log(f"running {notebook} as {run}")
-            return await _start(notebook, arguments, run, context)
+            return await _start(notebook, begin, run, context)
         if record.running:
             await context.log(f"run {run} is under way since an earlier attempt; waiting for it")
             record = await _until_over(record, context)
         if record.verdict is not Verdict.INTERRUPTED:
             return record, None
-        await context.log(f"run {run} broke: {record.reason}; beginning anew")
+        await context.log(f"run {run} broke: {record.reason}; resuming it")
+        begin = ["run", "--resume", run]
     raise AssertionError("unreachable: the numbers do not end")
 
 
@@ -118,14 +120,14 @@ async def _name(notebook: str) -> str:
     return new_id(notebook)
 
 
-async def _start(notebook: str, arguments: list[str], run: str, context: TaskContext) -> tuple[Record, int | None]:
+async def _start(notebook: str, begin: list[str], run: str, context: TaskContext) -> tuple[Record, int | None]:
     settings, timings = context.settings, context.timings
     log = settings.paths.logs / "runbooks" / f"{run}.log"
     code: int | None = None
     try:
         async with asyncio.timeout(timings.runbook):
             finished = await run_child(
-                [sys.executable, "-m", "k1nb", "run", notebook, *arguments, "--as", run],
+                [sys.executable, "-m", "k1nb", *begin, "--as", run],
                 cwd=settings.home,
                 env=environment(settings, **variables(settings)),
                 log=log,

@@ -99,8 +99,8 @@ def _restarted(settings: Settings, before: str) -> None:
     assert "stopped by SIGTERM" in record.reason
 
 
-def test_a_killed_run_is_interrupted_and_begun_anew_by_the_next_attempt(settings: Settings) -> None:
-    """kill -9 of the child leaves an INTERRUPTED record that is moved in and told, never a pass."""
+def test_a_killed_run_is_interrupted_and_resumed_by_the_next_attempt(settings: Settings) -> None:
+    """kill -9 of the child leaves an INTERRUPTED record that is told, never a pass; the next attempt goes on after it."""
 
     async def killed() -> RunbookOut:
         work = asyncio.create_task(attempt(settings, TASK))
@@ -115,6 +115,9 @@ def test_a_killed_run_is_interrupted_and_begun_anew_by_the_next_attempt(settings
     again = attempted(settings, RETRY)
     assert again.run != lost.run
     assert again.verdict != "INTERRUPTED"
+    resumed = find_run(settings, again.run)
+    assert resumed is not None
+    assert resumed.manifest.resumes == lost.run
 
 
 @pytest.mark.parametrize(
