@@ -61,7 +61,10 @@ def killed(settings: Settings, *words: str, when: Callable[[], bool]) -> Iterato
 
 
 def test_a_delivery_that_is_killed_at_every_boundary(line: Settings, tmp_path: Path) -> None:
-    """Killed after each step and resumed each time, a delivery has one execution, one flash and the verdict OK."""
+    """Killed once it has begun and once it is done, a delivery has one execution, one flash and the verdict OK.
+
+    `python -m tests.endurance.resumes` kills it at every boundary.
+    """
     commit = commit_change(ensure_sample_repository(line.paths))
     facts = observe(line, commit)
     plan, before = delivery.plan(facts), flashes(line)
