@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -119,6 +120,26 @@ def test_a_kernel_that_does_not_conclude(
     assert json.loads(done.stdout)["verdict"] == "INTERRUPTED"
     assert "notebook.ipynb" in assert_interrupted(settings, why)["files"]
     wait_for(lambda: not any(alive(int(pid)) for pid in pids.read_text().split()))
+
+
+def test_a_disk_that_is_full(settings: Settings, write_notebook: WriteNotebook) -> None:
+    """A notebook that there is no room for ends its run with a record that says so and has all but the notebook."""
+    file = write_notebook(check("OK"), "print('y' * 3_000_000)")
+    limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+    command = [sys.executable, "-m", "k1nb", "run", str(file)]
+    done = subprocess.run(
+        command,
+        env={**os.environ, "K1NB_HOME": str(settings.home)},
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=limit,
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    record = assert_interrupted(settings, "the disk is full: cannot write ")
+    assert "its notebook could not be kept" in record["reason"]
+    assert record["files"] == {}
+    assert [f.name for f in Path(record["folder"]).iterdir()] == ["manifest.json"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -18,7 +18,7 @@ from rich.console import Console
 from k1nb.config import PREFIX, Settings, load, variables
 from k1nb.device import Device, Inventory
 from k1nb.paths import write_text
-from tests.faults import _artifacts, _case, _commits, _device, _kills
+from tests.faults import _artifacts, _case, _commits, _device, _kills, _resume
 from tests.faults._bench import BENCH, MAC, Bench
 from tests.faults._table import Row, read_rows, replaced, write_page, write_rows
 
@@ -37,7 +37,8 @@ def _missing(rows: Sequence[Row]) -> list[str]:
     """Name the rows of the matrix that were not run."""
     whole = [(group, case.fault) for group, case in _CASES]
     whole += [(_artifacts.GROUP, spoilt.fault) for spoilt in _artifacts.CASES]
-    whole += [(kill.group, moment) for kill in _kills.KILLS for moment in kill.moments] + [_END]
+    whole += [(kill.group, moment) for kill in _kills.KILLS for moment in kill.moments]
+    whole += [(_resume.GROUP, _resume.FAULT), _END]
     there = {(row.group, row.fault) for row in rows}
     return [f"{group}: {fault}" for group, fault in whole if (group, fault) not in there]
 
@@ -143,6 +144,9 @@ def _rows(bench: Bench, choice: Choice, kept: Sequence[Row]) -> Iterator[Row]:
             if choice.wants(kill.group, moment) and (kill.group, moment) not in good:
                 _settle(bench)
                 yield _kills.run(bench, kill, moment)
+    if choice.wants(_resume.GROUP, _resume.FAULT) and (_resume.GROUP, _resume.FAULT) not in good:
+        _settle(bench)
+        yield _resume.run(bench)
     if choice.home is None:
         yield _end(bench)
 

@@ -126,3 +126,28 @@ def test_names_that_a_cell_assigns() -> None:
     """The names that an injected cell gives values to are found, also where it does not parse: none."""
     assert assigned('# Parameters\ncommit_sha = "1"\nhours: int = 3\n') == ["commit_sha", "hours"]
     assert assigned("hours =") == []
+
+
+RANGED = declared(
+    "hours: int = 24  # 1..720, how far back\nwatch: float = 5.0  # 0.., seconds\nname: str = ''  # a..b, c"
+)
+
+
+def test_a_range_is_declared_in_the_help() -> None:
+    """The help of a number may begin with its range; of a text it is just help."""
+    assert [(p.range, p.help) for p in RANGED.values()] == [
+        ("1..720", "how far back"),
+        ("0..", "seconds"),
+        ("", "a..b, c"),
+    ]
+
+
+@pytest.mark.parametrize(("name", "text"), [("hours", "0"), ("hours", "721"), ("watch", "-0.1"), ("watch", "nan")])
+def test_a_value_out_of_its_range_is_refused(name: str, text: str) -> None:
+    """Out of range is refused from a command line and from a kernel alike, with the range that is wanted."""
+    with pytest.raises(ParameterError, match=RANGED[name].range.replace(".", r"\.")):
+        from_text(RANGED, {name: text})
+    with pytest.raises(ParameterError, match="is wanted"):
+        from_namespace(RANGED, {"hours": 24, "watch": 5.0, "name": "", name: RANGED[name].type(text)})
+    with pytest.raises(ParameterError, match="is wanted"):
+        declared("hours: int = 0  # 1..720, how far back")

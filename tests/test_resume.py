@@ -1,0 +1,59 @@
+"""Resume: the same notebook goes on with the same parameters, and an effect happens once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from k1nb.config import Settings
+from k1nb.errors import ParameterError, UnknownName, UsageError
+from k1nb.firmware import commit_change, ensure_sample_repository
+from k1nb.records import resume_run, run_notebook
+from tests.conftest import BENCH
+from tests.faults._resume import STARTED, VERIFIED, deliver, wrong
+from tests.records.conftest import check, write
+from tests.test_line import flashes
+
+
+def test_a_delivery_that_is_killed_and_resumed(line: Settings) -> None:
+    """Killed once it has begun and once it is done, a delivery has one execution, one flash and the verdict OK.
+
+    `python -m tests.faults --only resumed` kills it after each of its steps.
+    """
+    before = flashes(line)
+    chain = deliver(line, commit_change(ensure_sample_repository(line.paths)), BENCH, (STARTED, VERIFIED))
+    assert list(wrong(chain, flashes(line) - before)) == []
+    assert chain.last.manifest.devices == (BENCH,)
+
+
+@pytest.fixture
+def broken(settings: Settings, tmp_path: Path) -> tuple[Path, str]:
+    """Return a notebook and the id of a run of it that broke."""
+    file = write(tmp_path, check("OK"), "if hours == 2 and not strict:\n    raise RuntimeError('once')")
+    return file, run_notebook(settings, str(file), {"hours": "2"}).id
+
+
+def test_a_broken_run_is_resumed_with_its_parameters(settings: Settings, broken: tuple[Path, str]) -> None:
+    """The same notebook runs with the same parameters again, and what cannot be resumed is refused with its reason."""
+    file, run = broken
+    again = resume_run(settings, run)
+    assert (dict(again.parameters), again.manifest.resumes) == ({"device": "", "hours": 2, "strict": False}, run)
+    with pytest.raises(UnknownName):
+        resume_run(settings, "nobody")
+    with pytest.raises(ParameterError, match="applies nothing"):
+        resume_run(settings, run, apply="plan-0123456789ab")
+    file.write_text(json.dumps(json.loads(file.read_text()), indent=3), encoding="utf-8")
+    with pytest.raises(UsageError, match="has changed"):
+        resume_run(settings, run)
+    file.unlink()
+    with pytest.raises(UnknownName, match="not there any more"):
+        resume_run(settings, run)
+
+
+def test_a_run_that_concluded_is_not_resumed(settings: Settings, tmp_path: Path) -> None:
+    """What has concluded is an answer, and nothing is left to go on with."""
+    done = run_notebook(settings, str(write(tmp_path, check("FAIL"))), {})
+    with pytest.raises(UsageError, match="has concluded: FAIL"):
+        resume_run(settings, done.id)
