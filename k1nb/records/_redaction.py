@@ -208,6 +208,7 @@ def _keep_valid(number: int, cell: dict[str, Any]) -> None:
     if MASK in str(cell.get("id", "")):
         cell["id"] = f"redacted-{number}"
     metadata = cell.get("metadata")
-    tags = metadata.get("tags") if isinstance(metadata, dict) else None
-    if isinstance(tags, list) and any(MASK in str(tag) for tag in tags):
-        metadata["tags"] = list(dict.fromkeys(map(str, tags)))
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("tags"), list):
+        return
+    if any(MASK in str(tag) for tag in metadata["tags"]):
+        metadata["tags"] = list(dict.fromkeys(map(str, metadata["tags"])))
