@@ -104,7 +104,8 @@ class _Scrub:
         root = self._copy([value])
         self._mask(self._slots, self._texts)
         for slots in self._channels.values():
-            self._mask(slots, [container[key] for container, key in slots])
+            if len(slots) > 1:
+                self._mask(slots, [container[key] for container, key in slots])
         self._rename()
         for number, cell in enumerate(self._cells):
             _keep_valid(number, cell)
