@@ -221,7 +221,9 @@ class Chain:
             run=manifest.run,
             at=manifest.seal.at,
         )
-        signature = key.sign(head.text.encode(), f"k1nb head, {head.number} seals, the last of run {head.run}")
+        signature = key.sign(
+            head.text.encode(), f"head of a chain of k1nb, {head.number} seals, the last of run {head.run}"
+        )
         write_text(self._head_file(key.public), SignedHead(head, signature).text)
 
     def _sealed(self) -> list[tuple[Path, Path]]:
@@ -313,7 +315,7 @@ def _sum(file: Path) -> str | None:
 
 def _comment(manifest: Manifest) -> str:
     number = manifest.seal.number if manifest.seal else 0
-    return f"k1nb record {number}, {manifest.verdict} of run {manifest.run}"
+    return f"record {number} of k1nb, {manifest.verdict} of run {manifest.run}"
 
 
 def _sync(folder: Path) -> None:

@@ -7,7 +7,7 @@ import binascii
 import json
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +70,9 @@ def leaky(name: str, data: bytes, redact: Redactor) -> bool:
     return bool(scrub(content, redact) != content)
 
 
-def masks(files: Iterable[Path]) -> int:
-    """Count the masks in some files: places in which a secret was."""
-    return sum(file.read_bytes().count(MASK.encode()) for file in files)
+def masks(folder: Path) -> int:
+    """Count the masks in the files of a folder: places in which a secret was."""
+    return sum(file.read_bytes().count(MASK.encode()) for file in folder.iterdir() if file.is_file())
 
 
 def _holds(data: bytes, redact: Redactor) -> bool:
@@ -104,7 +104,8 @@ class _Scrub:
         root = self._copy([value])
         self._mask(self._slots, self._texts)
         for slots in self._channels.values():
-            self._mask(slots, [container[key] for container, key in slots])
+            if len(slots) > 1:
+                self._mask(slots, [container[key] for container, key in slots])
         self._rename()
         for number, cell in enumerate(self._cells):
             _keep_valid(number, cell)
@@ -207,7 +208,8 @@ def _keep_valid(number: int, cell: dict[str, Any]) -> None:
     """Mend what of a cell must be of a certain form and was masked: its id, and tags that now are the same."""
     if MASK in str(cell.get("id", "")):
         cell["id"] = f"redacted-{number}"
-    metadata = cell.get("metadata") or {}
-    tags = metadata.get("tags")
-    if isinstance(tags, list) and any(MASK in str(tag) for tag in tags):
-        metadata["tags"] = list(dict.fromkeys(map(str, tags)))
+    metadata = cell.get("metadata")
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("tags"), list):
+        return
+    if any(MASK in str(tag) for tag in metadata["tags"]):
+        metadata["tags"] = list(dict.fromkeys(map(str, metadata["tags"])))

@@ -27,6 +27,7 @@ from k1nb.firmware import (
     repository,
     resolve_commit,
 )
+from k1nb.workers._program_log import masking
 from k1nb.workers._task import TaskContext, task
 
 
@@ -64,7 +65,8 @@ async def _check(source: Repository, commit: Commit, argv: list[str], context: T
     await context.log(f"checking {source.name}@{commit.sha[:12]} with {argv[0]}, log {log}")
     try:
         folder = build_folder(settings.paths, name)
-        seconds = await check_commit(source, commit, argv, folder, log, settings.timings)
+        async with masking(log, settings.redact):
+            seconds = await check_commit(source, commit, argv, folder, log, settings.timings)
     finally:
         await asyncio.to_thread(remove_build_folder, settings.paths, name)
     await context.log(f"{argv[0]} passed in {seconds:.1f} s")
@@ -128,10 +130,11 @@ async def platformio_compile(words: CompileIn, context: TaskContext) -> CompileO
     log = settings.paths.logs / "builds" / f"{words.build_dir}.log"
     await context.log(f"building {source.name}@{commit.sha[:12]} for {words.environment}, log {log}")
     folder = build_folder(settings.paths, words.build_dir)
-    with context.metrics.build(words.environment):
-        build = await build_commit(
-            source, commit, words.environment, folder, log, settings.timings, stamp=settings.build_stamp
-        )
+    async with masking(log, settings.redact):
+        with context.metrics.build(words.environment):
+            build = await build_commit(
+                source, commit, words.environment, folder, log, settings.timings, stamp=settings.build_stamp
+            )
     return CompileOut(
         success=True,
         firmware_bin_path=str(build.image),

@@ -25,6 +25,7 @@ from k1nb.errors import (
 )
 from k1nb.firmware import build_folder, remove_build_folder, repository, resolve_commit
 from k1nb.paths import private
+from k1nb.workers._program_log import masking
 from k1nb.workers._task import TaskContext, task
 
 LIMIT_WORKFLOW = "k1nb-approval-limit"
@@ -123,7 +124,10 @@ async def build_webapp(words: WebBuildIn, context: TaskContext) -> WebBuildOut:
     await context.log(f"building the web app of {source.name}@{commit.sha[:12]}, log {log}")
     try:
         folder = build_folder(settings.paths, name)
-        built = await webapp.build_webapp(source, commit, folder, log, cache=settings.cache, timings=settings.timings)
+        async with masking(log, settings.redact):
+            built = await webapp.build_webapp(
+                source, commit, folder, log, cache=settings.cache, timings=settings.timings
+            )
         facts = {"version": commit.sha, "repo": source.name, "branch": words.branch}
         stored = await asyncio.to_thread(lambda: webapp.WebAppStore(settings.paths).put(built.output, **facts))
     except PrerequisiteError as error:  # it is not there at the next try either

@@ -101,7 +101,7 @@ CASES = (
     _case("takes one byte a second, once", _GOOD, _IDENTIFIED, _ONCE, "crawl=1x1", more=again),
     _case("says MD5 Check Failed, once", _GOOD, _IDENTIFIED, _ONCE, "bad-md5x1", more=again),
     _case("says MD5 Check Failed, always", _BACK, (Grade.SENT, Grade.NONE), _NEVER, "bad-md5", more=old_image),
-    _case("asks for a password that nobody gave", _BACK, _NONE, _NEVER, more=old_image, password="not-told-to-us"),
+    _case("asks for a password that nobody gave", _BACK, _NONE, _NEVER, more=old_image, password="not-told-to-us-1"),
     _case("boots the image, its OK is lost", _GOOD, _IDENTIFIED, _ONCE, "lost-okx1", more=at_last),
     _case("every answer half a second late", _GOOD, _IDENTIFIED, _ONCE, "slow=0.5", more=runs_it),
     _case("boots the old image", _BACK, _REBOOTED, _ONCE, "boots-oldx1", more=never_healthy),

@@ -64,7 +64,7 @@ def test_what_was_sealed_verifies(settings: Settings, seal: Seal) -> None:
         assert verify_record(settings.paths, record.id).passes
         key = settings.paths.records / f"{chain.id}.pub"
         stock = minisign("-Vm", record.folder / MANIFEST, "-p", key)
-        assert f"k1nb record {number}, OK of run {record.id}" in stock.stdout
+        assert f"record {number} of k1nb, OK of run {record.id}" in stock.stdout
 
 
 def test_every_flipped_byte_is_found(settings: Settings, seal: Seal) -> None:
