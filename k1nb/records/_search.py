@@ -89,8 +89,9 @@ class Found:
 def search(settings: Settings, wanted: Wanted, *, limit: int = 20, on_progress: Progress | None = None) -> Found:
     """Return the records that fit, newest first; sealed ones only.
 
-    Words are looked for everywhere in a record, and all have to be there; `brown*` is a beginning, as what looks like an
-    id always is; words between quotes stand beside each other. Raises ParameterError for a verdict or a status that there is not.
+    Words are looked for everywhere in a record, and all have to be there; `brown*` is a beginning, as what looks like
+    an id always is; words between quotes stand beside each other. Raises ParameterError for a verdict or a status that
+    there is not.
     """
     conditions, values = _conditions(wanted)
     phrases = phrases_of(wanted.text)
