@@ -226,6 +226,8 @@ def _hit(
 
 def _best(connection: sqlite3.Connection, key: int, phrases: Sequence[str], check: str, status: str) -> str:
     """Return the check that was asked for, or the one in which most of the words stand; of several the worst."""
+    if not phrases and not check:
+        return ""
     answers = connection.execute("SELECT name, status, evidence, hint FROM answer WHERE run = ?", (key,)).fetchall()
     wanted = [a for a in answers if check.lower() in a[0].lower() and status in ("", a[1])]
 
