@@ -27,15 +27,21 @@ class Archive:
 
     def get(self, key: str) -> Record:
         """Return a run by its id or an unambiguous beginning or end of it; raises UnknownName."""
-        found = [r for r in self._all() if key and (r.id.startswith(key) or r.id.endswith(key))]
-        exact = [r for r in found if r.id == key] or found
-        if len(exact) == 1:
-            return exact[0]
-        if exact:
-            raise UnknownName(
-                f"{key!r} names {len(exact)} records", hint=f"give more of it, e.g. {max(exact, key=lambda r: r.id).id}"
-            )
+        names = {name for name in run_ids(self._paths) if key and (name.startswith(key) or name.endswith(key))}
+        if len(names) > 1 and key not in names:
+            raise UnknownName(f"{key!r} names {len(names)} records", hint=f"give more of it, e.g. {max(names)}")
+        name = key if key in names else next(iter(names), "")
+        for found in (self._staged(name), self._kept(name), self._staged(name)) if name else ():
+            if found is not None:  # it may be moved in between two looks
+                return found
         raise UnknownName(f"there is no record {key!r}", hint="k1nb records list")
+
+    def _staged(self, name: str) -> Record | None:
+        return next(staged_records(self._paths, name), None)
+
+    def _kept(self, name: str) -> Record | None:
+        folder = self._paths.records / name
+        return record_in(folder) if folder.is_dir() else None
 
     def _all(self) -> Iterator[Record]:
         yield from staged_records(self._paths)
@@ -43,10 +49,16 @@ class Archive:
             yield record_in(folder)
 
 
-def staged_records(paths: Paths) -> Iterator[Record]:
-    """Yield the runs that are under way, and those whose process has ended and that wait to be moved in."""
-    for folder in folders(paths.staging):
-        manifest = record_in(folder).manifest
+def staged_records(paths: Paths, name: str | None = None) -> Iterator[Record]:
+    """Yield the runs that are under way, and those whose process has ended and that wait to be moved in.
+
+    With `name` only that one. One that is moved in at this moment is left out.
+    """
+    for folder in folders(paths.staging) if name is None else [paths.staging / name]:
+        try:
+            manifest = record_in(folder).manifest
+        except FileNotFoundError:
+            continue
         running = alive(manifest)
         yield Record(manifest if running else broken(manifest, manifest.reason or LOST), folder, running=running)
 
@@ -60,7 +72,7 @@ def run_ids(paths: Paths) -> list[str]:
 
 def lost_runs(paths: Paths) -> list[str]:
     """Return the staged runs whose process has ended: they wait to be moved in as INTERRUPTED."""
-    return [folder.name for folder in folders(paths.staging) if not alive(record_in(folder).manifest)]
+    return [record.folder.name for record in staged_records(paths) if not record.running]
 
 
 def folders(parent: Path) -> list[Path]:
@@ -72,7 +84,10 @@ def folders(parent: Path) -> list[Path]:
 
 
 def record_in(folder: Path) -> Record:
-    """Read a record; one whose manifest is damaged is shown as UNKNOWN rather than left out."""
+    """Read a record; one whose manifest is damaged is shown as UNKNOWN rather than left out.
+
+    Raises FileNotFoundError where the folder is not there.
+    """
     try:
         return Record(read_manifest(folder), folder)
     except RecordError as error:

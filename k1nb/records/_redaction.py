@@ -7,7 +7,7 @@ import binascii
 import json
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +70,9 @@ def leaky(name: str, data: bytes, redact: Redactor) -> bool:
     return bool(scrub(content, redact) != content)
 
 
-def masks(folder: Path) -> int:
-    """Count the masks in the files of a folder: places in which a secret was."""
-    return sum(file.read_bytes().count(MASK.encode()) for file in folder.iterdir() if file.is_file())
+def masks(files: Iterable[Path]) -> int:
+    """Count the masks in some files: places in which a secret was."""
+    return sum(file.read_bytes().count(MASK.encode()) for file in files)
 
 
 def _holds(data: bytes, redact: Redactor) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 from k1nb.config import Settings
 from k1nb.errors import RecordError, StorageError
 from k1nb.paths import private, unwritable, write_text
-from k1nb.records._archive import LOST, alive, broken, folders, lost_runs, record_in
+from k1nb.records._archive import LOST, broken, lost_runs, record_in, staged_records
 from k1nb.records._chain import Chain, copy_for_sealing
 from k1nb.records._notebook import canonical, read_notebook
 from k1nb.records._processes import end_runs
@@ -127,15 +127,14 @@ class Staging:
         """
         self._chain.finish()
         end_runs(lost_runs(self._paths), self._timings.child_stop)
-        for folder in folders(self._paths.staging):
-            manifest = record_in(folder).manifest
-            own = superseded and manifest.process == Process.own()
-            if alive(manifest) and not own:
+        for lost in staged_records(self._paths):
+            own = superseded and lost.manifest.process == Process.own()
+            if lost.running and not own:
                 continue
             # A damaged one, and one that cannot be moved in now, stays and shows.
             with suppress(RecordError, StorageError), self._chain.turn():
-                if folder.is_dir():  # another process may have been sweeping, too
-                    self.settle(Record(manifest, folder), reason=SUPERSEDED if own else LOST)
+                if lost.folder.is_dir():  # another process may have been sweeping, too
+                    self.settle(lost, reason=SUPERSEDED if own else LOST)
 
     def _keep_log(self, folder: Path) -> None:
         """Keep what the kernel wrote outside its cells, redacted, if it wrote anything."""

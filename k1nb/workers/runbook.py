@@ -62,8 +62,8 @@ class RunbookOut(BaseModel):
 async def run_runbook(words: RunbookIn, context: TaskContext) -> RunbookOut:
     """Run a shipped notebook once, whatever its verdict; a run that an earlier attempt began is waited for.
 
-    Where that one broke off with its worker, another one resumes it. Raises UnknownName or ParameterError for what cannot
-    be run, RetryableFailure where the run left no record.
+    Where that one broke off with its worker, another one resumes it. Raises UnknownName or ParameterError for what
+    cannot be run, RetryableFailure where the run left no record.
     """
     texts = {name: _text(value) for name, value in words.parameters.items()}
     values_for(context.settings, words.notebook, texts)

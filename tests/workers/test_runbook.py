@@ -100,7 +100,7 @@ def _restarted(settings: Settings, before: str) -> None:
 
 
 def test_a_killed_run_is_interrupted_and_resumed_by_the_next_attempt(settings: Settings) -> None:
-    """kill -9 of the child leaves an INTERRUPTED record that is told, never a pass; the next attempt goes on after it."""
+    """kill -9 of the child leaves an INTERRUPTED record that is told, never a pass; the next attempt resumes it."""
 
     async def killed() -> RunbookOut:
         work = asyncio.create_task(attempt(settings, TASK))
