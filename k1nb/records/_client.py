@@ -31,7 +31,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc] # papermill has no 
         try:
             return super().execute(**options)
         except DeadKernelError:
-            raise RunBroken(f"after cell {self._number}: {self._death()}") from None
+            raise self._broken(f"after cell {self._number}: {self._death()}") from None
         except (RuntimeError, OSError) as error:  # nbclient says so whatever kept a kernel from starting
             if self._provisioner is not None:
                 raise
@@ -50,14 +50,17 @@ class Client(PapermillNotebookClient):  # type: ignore[misc] # papermill has no 
         """Execute one cell, unless the run's limit is over."""
         self._number = cell_index + 1
         if self._limits.left <= 0:
-            raise RunBroken(f"the run took longer than {self._limits.run:g} s, before cell {self._number}")
+            raise self._broken(f"the run took longer than {self._limits.run:g} s, before cell {self._number}")
         try:
             return super().execute_cell(cell, cell_index, **options)
         except DeadKernelError:
-            raise RunBroken(f"cell {self._number}: {self._death()}") from None
+            raise self._broken(f"cell {self._number}: {self._death()}") from None
 
     async def _async_handle_timeout(self, timeout: float, cell: Any = None) -> None:  # noqa: ARG002, ASYNC109 - nbclient's
-        raise RunBroken(self._limits.exceeded(self._number))
+        raise self._broken(self._limits.exceeded(self._number))
+
+    def _broken(self, reason: str) -> RunBroken:
+        return RunBroken(reason, hint="look at its record, then k1nb run --resume RUN")
 
     def _death(self) -> str:
         process = getattr(self._provisioner, "process", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -210,11 +211,15 @@ class Staging:
 
 
 def _hold(file: Path) -> None:
-    """Take room on the disk."""
-    with file.open("wb") as reserve:
-        reserve.write(b"\0" * _RESERVED)
-        reserve.flush()
-        os.fsync(reserve.fileno())  # a file system may promise room that it turns out not to have
+    """Take room on the disk; where a file may not be as large there is no use in it."""
+    try:
+        with file.open("wb", buffering=0) as reserve:
+            reserve.write(b"\0" * _RESERVED)
+            os.fsync(reserve.fileno())  # a file system may promise room that it turns out not to have
+    except OSError as error:
+        file.unlink(missing_ok=True)
+        if error.errno != errno.EFBIG:
+            raise
 
 
 def refuse_name(notebook: str, redact: Redactor) -> None:

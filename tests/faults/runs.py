@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -150,8 +150,7 @@ def _break(fault: Fault, folder: Path, home: Path) -> tuple[int, Settings]:
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder}
     limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (fault.file_size,) * 2) if fault.file_size else None
     runner = subprocess.Popen(  # type: ignore[call-overload] # keywords as a dict
-        [sys.executable, "-m", *words],
-        env={**os.environ, **fault.environment},
+        [sys.executable, *_started_with(fault.environment), *words],
         preexec_fn=limit,
         **quiet,
     )
@@ -163,6 +162,14 @@ def _break(fault: Fault, folder: Path, home: Path) -> tuple[int, Settings]:
     finally:
         runner.kill()
         runner.wait()
+
+
+def _started_with(environment: Mapping[str, str]) -> list[str]:
+    """Return how Python starts a module whose children have these variables, but which does not start with them."""
+    change = f"import os, runpy, sys; os.environ.update({dict(environment)!r}); sys.argv[:1] = []; "
+    return (
+        ["-c", change + "runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"] if environment else ["-m"]
+    )
 
 
 def _notebook(fault: Fault, folder: Path) -> Path:
