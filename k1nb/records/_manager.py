@@ -79,8 +79,8 @@ class Manager(NotebookExecutionManager):  # type: ignore[misc] # papermill has n
 
     def masked(self, *, whole: bool = True) -> Any:
         """Return a copy of the notebook with every secret masked."""
-        if whole:
-            self._masked.clear()
+        if whole:  # also what is split between two cells
+            return redacted_notebook(self.nb, self._redact)
         for place, cell in enumerate(self.nb.cells):
             if place == self._at or place not in self._masked:
                 self._masked[place] = redacted_notebook({"cells": [cell]}, self._redact).cells[0]
