@@ -22,7 +22,7 @@ FreePort = Callable[[], int]
 BENCH = "bench"
 """Name of the simulated device in the session's stack."""
 SHARED = {"conductor_url", "conductor_database", "line"}
-"""Fixtures of which there is one per session."""
+"""Fixtures of which there is one per process of a parallel run."""
 FIRST_PORT = 20_000
 PORTS = 3_000
 """How many each process of a parallel run may give."""
@@ -42,10 +42,14 @@ def _own_environment() -> Iterator[None]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep all that shares the session's stack in one process, for there is one of it."""
+    """Keep what shares a stack and is of one folder, or one file of this one, in one process of a parallel run.
+
+    Each process has a stack of its own; the tests of a folder may build on what others of it have left.
+    """
     for item in items:
         if SHARED & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.xdist_group("stack"))
+            place = item.path.relative_to(Path(__file__).parent).parts[0]
+            item.add_marker(pytest.mark.xdist_group(place.removesuffix(".py")))
 
 
 @pytest.fixture(scope="session")

@@ -139,7 +139,7 @@ def test_a_disk_that_is_full(settings: Settings, write_notebook: WriteNotebook) 
     record = assert_interrupted(settings, "the disk is full: cannot write ")
     assert "its notebook could not be kept" in record["reason"]
     assert record["files"] == {}
-    assert [f.name for f in Path(record["folder"]).iterdir()] == ["manifest.json"]
+    assert {f.name for f in Path(record["folder"]).iterdir()} == {"manifest.json", "manifest.json.minisig"}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

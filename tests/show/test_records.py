@@ -16,7 +16,7 @@ from tests.records.samples import heap, notebook, sealed, shown
 def test_a_record_is_printed_verdict_first(settings: Settings) -> None:
     """The verdict begins the first line; doubts and what changed come before the checks."""
     console = Console(file=io.StringIO(), width=200)
-    record = sealed(settings, heap(Status.FAIL), devices=("bench",), redactions=2)
+    record = sealed(settings, heap(Status.FAIL), devices=("bench",), parameters={"told": "[redacted] and [redacted]"})
     print_record(console, record, doubts=["a file is missing"], change="against another: hours 24 → 48")
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert lines[0].startswith(f"FAIL  {record.id}")
