@@ -1,6 +1,6 @@
 # make demo   the whole line, from nothing to a daily-health record
 # make test   what a newcomer and CI run
-# make faults the fault matrix, which writes docs/faults.md; takes its time
+# make faults the fault matrices, which write docs/faults.md and docs/records-faults.md; takes its time
 # make endurance  long runs under kills and over a day, which write docs/endurance.md; wants a quiet machine
 # make bench  the benchmarks, which write docs/benchmarks.md; wants a quiet machine
 # make peers  install the official SDKs, which tests and benchmarks put beside ours, into the cache
@@ -35,6 +35,7 @@ test: .venv/ready
 
 faults: .venv/ready
 	$(BIN)/python -m tests.faults
+	$(BIN)/python -m tests.faults.runs
 
 endurance: .venv/ready
 	$(BIN)/python -m tests.endurance
