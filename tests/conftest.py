@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis
 
 from k1nb import stack
 from k1nb.config import PREFIX, Settings, load, variables
@@ -26,6 +27,8 @@ SHARED = {"conductor_url", "conductor_database", "line"}
 FIRST_PORT = 20_000
 PORTS = 3_000
 """How many each process of a parallel run may give."""
+hypothesis.register_profile("short", max_examples=40)
+hypothesis.load_profile("short")  # pytest --hypothesis-profile=default has the full hundred
 
 
 @pytest.fixture(scope="session", autouse=True)

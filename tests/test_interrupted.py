@@ -1,4 +1,7 @@
-"""Runs that don't conclude: whatever ends them, they say INTERRUPTED, end non-zero, and leave no process behind."""
+"""Runs that don't conclude: whatever ends them, they say INTERRUPTED, end non-zero, and leave no process behind.
+
+These are a few of the faults that `python -m tests.faults.runs` runs.
+"""
 
 from __future__ import annotations
 
@@ -102,12 +105,9 @@ def running(settings: Settings, words: Words, pids: Path) -> Iterator[subprocess
     ("then", "why"),
     [
         ("os.kill(os.getpid(), 9)", "cell 5: the kernel was killed by SIGKILL"),
-        ("os._exit(0)", "cell 5: the kernel ended with exit code 0"),
         ("sys.exit(0)", "cell 5: left the notebook by SystemExit: 0"),
-        ("sys.exit(3)", "cell 5: left the notebook by SystemExit: 3"),
-        (SLEEP, "cell 5 took longer than 3.6 s"),
     ],
-    ids=["killed", "os-exit-0", "exit-0", "exit-3", "hangs"],
+    ids=["killed", "exit-0"],
 )
 def test_a_kernel_that_does_not_conclude(
     settings: Settings, write_notebook: WriteNotebook, pids: Path, then: str, why: str
@@ -142,7 +142,7 @@ def test_a_disk_that_is_full(settings: Settings, write_notebook: WriteNotebook) 
     assert {f.name for f in Path(record["folder"]).iterdir()} == {"manifest.json", "manifest.json.minisig"}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_a_runner_that_is_told_to_end(
     settings: Settings, write_notebook: WriteNotebook, pids: Path, number: signal.Signals
 ) -> None:
@@ -159,14 +159,10 @@ def test_a_runner_that_is_told_to_end(
     assert Path(record["folder"]).parent == settings.paths.records
 
 
-@pytest.mark.parametrize("program", ["k1nb", "papermill"])
-def test_a_runner_that_is_killed(
-    settings: Settings, write_notebook: WriteNotebook, tmp_path: Path, pids: Path, program: str
-) -> None:
+def test_a_runner_that_is_killed(settings: Settings, write_notebook: WriteNotebook, pids: Path) -> None:
     """A runner that gets SIGKILL leaves no kernel, and a run that is INTERRUPTED at once and moved in by the next."""
     file = write_notebook(check("OK"), tell(pids, SLEEP))
-    words = {"k1nb": ("run", str(file)), "papermill": (str(file), str(tmp_path / "out.ipynb"))}[program]
-    with running(settings, (program, *words), pids) as runner:
+    with running(settings, ("k1nb", "run", str(file)), pids) as runner:
         assert only_record(settings)["running"]
         runner.kill()
         assert runner.wait() == -signal.SIGKILL
