@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Literal, Self
 
@@ -108,7 +109,9 @@ class Chain:
             if not again and target.exists():
                 raise RecordError(f"there is a record {manifest.run} already", hint=f"it was left in {folder}")
             key, lost = self._key()
-            self.finish()
+            self.finish(but=folder)
+            for hidden in folder.glob(".*"):  # halves of files, and what only a staged run has
+                _remove(hidden)
             sealed = manifest.changed(seal=self._next(key.public, manifest, lost))
             text = manifest_text(sealed)
             write_text(folder / MANIFEST, text)
@@ -121,18 +124,29 @@ class Chain:
         """Return the head of the chain that is being written; None before the first seal. Raises RecordError."""
         try:
             key = SecretKey.parse((self._paths.keys / KEY).read_text(encoding="utf-8")).public
-            return SignedHead.parse(self._head_file(key).read_text(encoding="utf-8"), key)
+            return SignedHead.parse(read_exactly(self._head_file(key)), key)
         except FileNotFoundError:
             return None
         except (OSError, UnicodeDecodeError) as error:
             raise StorageError(f"cannot read the chain's head: {error}", hint="mend its permissions") from error
 
-    def finish(self) -> None:
-        """Move in what was sealed and not yet moved when its process ended; nothing where there is no such thing."""
-        if self._sealed():
+    def holds(self, folder: Path) -> bool:
+        """Tell whether a staged folder is sealed as the last of a chain, and only waits to be moved."""
+        return folder in dict(self._sealed())
+
+    def finish(self, *, but: Path | None = None) -> None:
+        """Move in what was sealed and not yet moved when its process ended, and clear up what others left half-done."""
+        if self._sealed() or self._litter():
             with self.turn():
                 for folder, target in self._sealed():
                     self._move(folder, target)
+                for left in self._litter():  # whoever makes such a thing has the turn
+                    if left != but:
+                        _remove(left)
+
+    def _litter(self) -> list[Path]:
+        staged = (self._paths.staging.glob(f"{begin}*") for begin in (AGAIN, _OLD))
+        return [*chain.from_iterable(staged), *self._paths.records.glob(".*.tmp")]
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -184,13 +198,14 @@ class Chain:
         number, previous = 0, None
         if not begins:
             try:
-                head = SignedHead.parse(self._head_file(key).read_text(encoding="utf-8"), key).head
+                head = SignedHead.parse(read_exactly(self._head_file(key)), key).head
                 number, previous = head.number, head.manifest
             except (OSError, UnicodeDecodeError, RecordError) as error:
                 number, previous = self._last(key)
                 what = "was not there" if isinstance(error, FileNotFoundError) else "was damaged"
                 begins = f"the head of the chain {what}; the last seal that was found is {number}"
         return Seal(
+            after=self._ends(key) if number == 0 else {},
             chain=key.id,
             number=number + 1,
             previous=previous,
@@ -199,13 +214,23 @@ class Chain:
             earlier=manifest.seal.number if manifest.seal else None,
         )
 
+    def _ends(self, key: PublicKey) -> dict[str, str]:
+        """Return the other chains that are here, each with the sum of its last manifest; empty where that is lost."""
+        texts, ends = head_texts(self._paths), {}
+        for chain_id, public in public_keys(self._paths).items():
+            if chain_id != key.id:
+                ends[chain_id] = ""
+                with suppress(KeyError, RecordError):
+                    ends[chain_id] = SignedHead.parse(texts[chain_id], public).head.manifest
+        return ends
+
     def _last(self, key: PublicKey) -> tuple[int, str | None]:
         """Return number and sum of the newest manifest of a chain, found by looking at all."""
         last: tuple[int, str | None] = (0, None)
         for file in manifests(self._paths.records):
             with suppress(OSError, RecordError, ValidationError):
                 data = file.read_bytes()
-                key.verify(data, signature_of(file).read_text(encoding="utf-8"))
+                key.verify(data, read_exactly(signature_of(file)))
                 seal = Manifest.model_validate_json(data).seal
                 if seal and seal.chain == key.id:
                     last = max(last, (seal.number, hashlib.sha256(data).hexdigest()))
@@ -230,9 +255,9 @@ class Chain:
         """Return what a head names and staging still holds, each with its place: a process ended between these two."""
         found = []
         keys = public_keys(self._paths)
-        for chain, text in head_texts(self._paths).items():
+        for name, text in head_texts(self._paths).items():
             with suppress(KeyError, RecordError):
-                head = SignedHead.parse(text, keys[chain]).head
+                head = SignedHead.parse(text, keys[name]).head
                 places = (self._paths.staging / head.run, self._paths.staging / f"{AGAIN}{head.run}")
                 target = self._paths.records / head.run
                 found += [(folder, target) for folder in places if _sum(folder / MANIFEST) == head.manifest]
@@ -269,10 +294,19 @@ def public_keys(paths: Paths) -> dict[str, PublicKey]:
 
 def head_texts(paths: Paths) -> dict[str, str]:
     """Return the text of every chain's head, by the chain's id."""
-    return {
-        file.stem: file.read_text(encoding="utf-8", errors="replace")
-        for file in sorted(paths.records.glob(f"*{_HEAD}"))
-    }
+    return {file.stem: file.read_bytes().decode("utf-8", "replace") for file in sorted(paths.records.glob(f"*{_HEAD}"))}
+
+
+def read_exactly(file: Path) -> str:
+    """Return a file's text with its line ends as they are, which count where a text is signed."""
+    return file.read_bytes().decode("utf-8")
+
+
+def _remove(left: Path) -> None:
+    if left.is_dir() and not left.is_symlink():
+        shutil.rmtree(left, ignore_errors=True)
+    else:
+        left.unlink(missing_ok=True)
 
 
 def manifests(records: Path) -> Iterator[Path]:

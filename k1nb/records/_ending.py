@@ -73,6 +73,8 @@ def close(staging: Staging, record: Record, notebook: Any, reason: str) -> Recor
         staging.update(record, cell_seconds=seconds(notebook))
         return staging.settle(record, executed=notebook, reason=reason)
     except StorageError as error:
+        if staging.sealed(record):  # it could only not be moved; the next start does that
+            raise
         _make_room(record.folder)
         told = "; ".join(filter(None, (reason, f"its notebook could not be kept: {error.message}")))
         mark(notebook, broken(manifest, told))

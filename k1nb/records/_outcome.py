@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from k1nb.config import Settings
 from k1nb.errors import ParameterError, RecordError
 from k1nb.paths import Paths
-from k1nb.records._archive import alive, record_in
+from k1nb.records._archive import LOST, alive, broken, record_in
 from k1nb.records._record import MANIFEST, Record
 from k1nb.records._staging import Staging
 
@@ -57,8 +57,8 @@ def find_run(settings: Settings, run: str) -> Record | None:
         if alive(record.manifest):
             return Record(record.manifest, staged, running=True)
         Staging(settings).sweep()
-        if staged.is_dir():  # it cannot be moved, and shows as what it is
-            return record
+        if staged.is_dir():  # it cannot be moved, so it is no answer
+            return Record(broken(record.manifest, record.reason or LOST), staged)
     return record_in(kept)
 
 

@@ -86,6 +86,8 @@ class Seal(BaseModel):
     at: AwareDatetime
     begins: str = ""
     """Why a chain begins here."""
+    after: dict[str, str] = Field(default_factory=dict)
+    """The chains that were here when this one began, each with the sum of its last manifest where that was known."""
     earlier: int | None = None
     """Number of the seal of the same record that this one takes the place of: a file has joined it, or was pruned."""
 

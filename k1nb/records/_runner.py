@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -96,9 +95,8 @@ def _run(
     if any(limit is not None and not limit > 0 for limit in limits):
         raise UsageError("a limit is more than 0 seconds", hint="for example --limit 600")
     run = free_id(settings.paths, run) if run else new_id(file.stem)
-    papermill = _papermill()
-    # What broke is in the record: the engine writes it there before any of these gets here.
-    with suppress(papermill.exceptions.PapermillException, RecordError, RuntimeError, TimeoutError):
+    papermill, raised = _papermill(), None
+    try:
         papermill.execute_notebook(
             str(file).replace("{", "{{").replace("}", "}}"),  # papermill formats its paths
             None,
@@ -114,7 +112,19 @@ def _run(
             execution_timeout=limits[1],
             on_progress=on_progress,
         )
-    return Archive(settings.paths).get(run)
+    except (papermill.exceptions.PapermillException, RecordError, RuntimeError, TimeoutError) as error:
+        raised = error  # what broke is in the record: the engine writes it there before any of these gets here
+    record = Archive(settings.paths).get(run)
+    if record.manifest.seal is None:
+        raise _unsealed(run, raised) from raised
+    return record
+
+
+def _unsealed(run: str, raised: Exception | None) -> Exception:
+    """Return the error for a run whose record could not be sealed: whatever it concluded, it is no answer."""
+    if isinstance(raised, RecordError):
+        return raised
+    return RecordError(f"run {run} could not be archived: {raised}", hint=f"k1nb records show {run}")
 
 
 def _papermill() -> Any:

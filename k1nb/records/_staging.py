@@ -121,6 +121,10 @@ class Staging:
         make_findable(self._settings, record)
         return record
 
+    def sealed(self, record: Record) -> bool:
+        """Tell whether a staged run is sealed and only waits to be moved."""
+        return self._chain.holds(record.folder)
+
     def sweep(self, *, superseded: bool = False) -> None:
         """Move in what crashes left in staging, and end what is left of those runs.
 

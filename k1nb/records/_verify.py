@@ -7,6 +7,8 @@ head of the chain, unless a head was exported before.
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,10 +20,13 @@ from k1nb.config import Settings
 from k1nb.errors import K1Error, RecordError
 from k1nb.paths import Paths, write_text
 from k1nb.records._archive import folders
-from k1nb.records._chain import KEY, Chain, Head, SignedHead, head_texts, public_keys
+from k1nb.records._chain import KEY, Chain, Head, SignedHead, head_texts, public_keys, read_exactly
 from k1nb.records._minisign import PublicKey, SecretKey
-from k1nb.records._record import MANIFEST, Manifest, earlier_manifests, files_in, signature_of
+from k1nb.records._record import MANIFEST, Manifest, earlier_manifest, earlier_manifests, signature_of
 
+_OWN = re.compile(r"[0-9A-F]{16}\.(pub|head)|\.lock|\.staging|\.index\.sqlite(-wal|-shm|-journal)?")
+"""What lies beside the records."""
+_EARLIER = re.compile(r"manifest\.[0-9]+\.json")
 Progress = Callable[[int, int], None]
 
 
@@ -104,9 +109,12 @@ def verify(
 ) -> Verification:
     """Verify every record and that none is missing; `head` is one that was exported.
 
-    Only `keys` are trusted where some are given, otherwise this installation's own and those that lie with the records.
+    Only `keys` are trusted where some are given, otherwise this installation's own and those of the chains that its
+    own chain names as the ones before it; without a key of its own those that lie with the records.
     """
-    trusted = {key.id: key for key in keys} or known_keys(paths)
+    own = own_key(paths)
+    given = {key.id: key for key in keys}
+    trusted = given or known_keys(paths)
     found = Verification()
     links: list[Link] = []
     every = folders(paths.records)
@@ -116,13 +124,51 @@ def verify(
             on_progress(number, len(every))
     heads = _heads(paths, trusted)
     for chain in sorted({_chain(link) for link in links} | set(heads)):
-        own = [link for link in links if _chain(link) == chain]
-        found.chains.append(_state(chain, own))
-        found.problems += _order(own)
-        found.problems += _end(own, heads.get(chain, f"the head of the chain {chain} is missing"), chain)
+        of_chain = [link for link in links if _chain(link) == chain]
+        found.chains.append(_state(chain, of_chain))
+        found.problems += _order(of_chain)
+        found.problems += _end(of_chain, heads.get(chain, f"the head of the chain {chain} is missing"), chain)
+    found.problems += _missing_chains({chain.id for chain in found.chains}, given or ({own.id: own} if own else {}))
+    if own and not given:
+        found.problems += _strangers(links, own.id)
+    found.problems += _strays(paths.records)
     if head is not None:
         found.problems += _exported(links, head.head)
     return found
+
+
+def _missing_chains(there: set[str], wanted: Iterable[str]) -> Iterator[Problem]:
+    """Yield the keys of which nothing is there that they have signed."""
+    for key in wanted:
+        if key not in there:
+            yield Problem("", f"{key}.head", f"nothing is here that the key {key} has signed")
+
+
+def _strangers(links: Sequence[Link], own: str) -> Iterator[Problem]:
+    """Yield the chains that this installation's own does not name, or names with another end."""
+    known, names = {own: ""}, [own]
+    while names:
+        chain = names.pop()
+        first = next((link for link in links if _chain(link) == chain and link.number == 1), None)
+        after = first.manifest.seal.after if first and first.manifest.seal else {}
+        names += [name for name in after if name not in known]
+        known |= {name: end for name, end in after.items() if name not in known}
+    for chain in sorted({_chain(link) for link in links}):
+        of_chain = {link.sum for link in links if _chain(link) == chain}
+        if chain not in known:
+            yield Problem("", f"{chain}.pub", f"the chain {chain} is none that this installation has written")
+        elif known[chain] and known[chain] not in of_chain:
+            yield Problem("", f"{chain}.pub", f"the chain {chain} does not end as it did when its key was lost")
+
+
+def _strays(records: Path) -> Iterator[Problem]:
+    """Yield what lies among the records and is none of them."""
+    if records.is_dir():
+        with os.scandir(records) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                folder = entry.is_dir(follow_symlinks=False)
+                if not (_OWN.fullmatch(entry.name) or (folder and not entry.name.startswith("."))):
+                    yield Problem("", entry.name, "it is neither a record nor a file of the archive")
 
 
 def verify_record(paths: Paths, run: str, *, keys: Iterable[PublicKey] = ()) -> Verification:
@@ -134,12 +180,16 @@ def verify_record(paths: Paths, run: str, *, keys: Iterable[PublicKey] = ()) -> 
 
 def known_keys(paths: Paths) -> dict[str, PublicKey]:
     """Return this installation's public key and those that lie with the records, by their ids."""
-    known = public_keys(paths)
+    own = own_key(paths)
+    return public_keys(paths) | ({own.id: own} if own else {})
+
+
+def own_key(paths: Paths) -> PublicKey | None:
+    """Return the public key of the secret one that this installation signs with; None where it has none."""
     try:
-        own = SecretKey.parse((paths.keys / KEY).read_text(encoding="utf-8")).public
+        return SecretKey.parse(read_exactly(paths.keys / KEY)).public
     except (OSError, UnicodeDecodeError, RecordError):
-        return known
-    return known | {own.id: own}
+        return None
 
 
 def read_key(file: Path) -> PublicKey:
@@ -155,8 +205,7 @@ def read_key(file: Path) -> PublicKey:
 def read_head(file: Path, keys: Mapping[str, PublicKey]) -> SignedHead:
     """Read an exported head and the signature beside it; raises RecordError."""
     try:
-        statement = file.read_text(encoding="utf-8")
-        signature = signature_of(file).read_text(encoding="utf-8")
+        statement, signature = read_exactly(file), read_exactly(signature_of(file))
     except (OSError, UnicodeDecodeError) as error:
         raise RecordError(
             f"{file} or its signature cannot be read: {error}", hint="give what k1nb records export --head wrote"
@@ -199,7 +248,7 @@ def _link(file: Path, keys: Mapping[str, PublicKey]) -> Link:
             raise _wrong("it has no seal: nothing is proven of this record")
         if manifest.seal.chain not in keys:
             raise _wrong(f"the public key of its chain {manifest.seal.chain} is not here")
-        keys[manifest.seal.chain].verify(data, signature.read_text(encoding="utf-8"))
+        keys[manifest.seal.chain].verify(data, read_exactly(signature))
     except ValidationError as error:
         raise _wrong(f"it is no manifest: {error.errors()[0]['msg']}") from None
     except UnicodeDecodeError:
@@ -234,14 +283,27 @@ def _contents(folder: Path, links: Sequence[Link]) -> Iterator[Problem]:
         yield Problem(run, MANIFEST, f"it is the manifest of run {manifest.run}")
     if not manifest.honest:
         yield Problem(run, MANIFEST, f"its verdict {manifest.verdict} does not follow from its checks")
-    there = {file.name: file for file in files_in(folder)}
+    own = {name for link in links for name in (link.file, f"{link.file}.minisig")}
+    with os.scandir(folder) as entries:
+        there = {entry.name: entry.is_file(follow_symlinks=False) for entry in entries}
     for name, wanted in manifest.files.items():
         if name not in there:
             yield Problem(run, name, "it is missing")
-        elif (what := _differs(there[name], wanted)) is not None:
+        elif (what := _differs(folder / name, wanted)) is not None:
             yield Problem(run, name, what)
-    yield from (Problem(run, name, "it is no file of the record") for name in sorted(there.keys() - manifest.files))
+    for name, plain in sorted(there.items()):
+        if name not in manifest.files and name not in own and not _damaged(name):
+            yield Problem(run, name, "it is no file of the record")
+        elif not plain:
+            yield Problem(run, name, "it is no plain file")
+    if folder.is_symlink():
+        yield Problem(run, "", "it is no folder but leads elsewhere")
     yield from _earlier(run, links)
+
+
+def _damaged(name: str) -> bool:
+    """Tell whether a file is a manifest or its signature: of those that are not as signed it was told already."""
+    return name.removesuffix(".minisig") == MANIFEST or _EARLIER.fullmatch(name) is not None
 
 
 def _differs(file: Path, wanted: str) -> str | None:
@@ -255,6 +317,8 @@ def _earlier(run: str, links: Sequence[Link]) -> Iterator[Problem]:
     """Yield what is wrong between a record's manifest and those whose place it took."""
     wanted = links[0].manifest.seal
     for link in links[1:]:
+        if link.manifest.run != run or link.file != earlier_manifest(link.number):
+            yield Problem(run, link.file, f"it is seal {link.number} of run {link.manifest.run}")
         if wanted is None or wanted.earlier != link.number or link.file == MANIFEST:
             yield Problem(run, link.file, "no later seal of the record names it")
         wanted = link.manifest.seal

@@ -200,6 +200,80 @@ def test_only_a_trusted_key_counts(settings: Settings, seal: Seal) -> None:
     assert any("not here" in p.what for p in verify(settings.paths, keys=[other]).problems)
 
 
+def test_a_line_end_counts(settings: Settings, seal: Seal) -> None:
+    """A signature or a head with other line ends is not what was written."""
+    record = seal()
+    (head,) = settings.paths.records.glob("*.head")
+    for file in (record.folder / "manifest.json.minisig", head):
+        data = file.read_bytes()
+        for other in (data.replace(b"\n", b"\r\n"), data[::-1].replace(b"\n", b"\r", 1)[::-1]):
+            file.write_bytes(other)
+            assert {p.file.removesuffix(".minisig") for p in problems(settings)} & {MANIFEST, head.name}
+        file.write_bytes(data)
+    assert not problems(settings)
+
+
+def test_another_key_makes_no_chain_of_ours(settings: Settings, seal: Seal, tmp_path: Path) -> None:
+    """Records that somebody signed with a key of his own are not ours, added to ours or in their place."""
+    seal()
+    forged = settings.model_copy(update={"home": tmp_path / "forged"})
+    staging = Staging(forged)
+    theirs = staging.settle(staging.update(staging.begin("tiny"), checks=(OK,), verdict=Verdict.OK))
+    assert verify(forged.paths).passes
+    for file in [*forged.paths.records.glob("*.pub"), *forged.paths.records.glob("*.head")]:
+        shutil.copy(file, settings.paths.records)
+    shutil.copytree(theirs.folder, settings.paths.records / theirs.id)
+    assert any("none that this installation has written" in p.what for p in problems(settings))
+    shutil.rmtree(settings.paths.records)
+    shutil.copytree(forged.paths.records, settings.paths.records)
+    assert any("nothing is here that the key" in p.what for p in problems(settings))
+    shutil.rmtree(settings.paths.records)
+    (key,) = known_keys(settings.paths).values()
+    assert not verify(settings.paths, keys=[key]).passes
+
+
+def test_what_lies_about_is_found(settings: Settings, seal: Seal) -> None:
+    """Hidden files, links and folders within a record, and what lies beside the records, are named."""
+    record = seal()
+    outside = settings.paths.home / "outside"
+    shutil.move(record.folder / "kernel.log", outside)
+    (record.folder / "kernel.log").symlink_to(outside)
+    (record.folder / ".hidden").write_text("x")
+    (record.folder / "manifest.9.json.minisig").write_text("x")
+    (record.folder / "more").mkdir()
+    (settings.paths.records / "stray.txt").write_text("x")
+    (settings.paths.records / ".stray").mkdir()
+    named = {p.file for p in problems(settings)}
+    assert named == {"kernel.log", ".hidden", "more", "stray.txt", ".stray", "manifest.9.json.minisig"}
+
+
+def test_a_renamed_earlier_manifest_is_found(settings: Settings) -> None:
+    """An earlier manifest under another number is named."""
+    staging = Staging(settings)
+    folder = staging.join(staging.settle(staging.begin("tiny")), executed()).folder
+    for end in ("", ".minisig"):
+        (folder / f"manifest.1.json{end}").rename(folder / f"manifest.77.json{end}")
+    assert "manifest.77.json" in {p.file for p in problems(settings)}
+
+
+def test_what_a_killed_pruning_left_is_removed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that were pruned do not stay where the process was killed before it removed them."""
+    staging = Staging(settings)
+    record = staging.settle(staging.begin("tiny"), executed=executed())
+
+    def cut(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("k1nb.records._chain._sync", cut)
+        with pytest.raises(KeyboardInterrupt):
+            staging.prune(record)
+    assert list(settings.paths.staging.glob(".old-*/notebook.ipynb"))
+    Staging(settings).sweep()
+    assert not list(settings.paths.records.rglob(NOTEBOOK))
+    assert verify(settings.paths).passes
+
+
 def test_a_joined_notebook_is_sealed_again(settings: Settings) -> None:
     """A record that gets its notebook later is sealed once more, and its first manifest stays part of the chain."""
     staging = Staging(settings)
