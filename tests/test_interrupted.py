@@ -154,7 +154,11 @@ def test_a_runner_that_is_told_to_end(
         assert runner.returncode == 128 + number
         assert not any(alive(int(pid)) for pid in pids.read_text().split())
     record = assert_interrupted(settings, f"cell 5: stopped by {number.name}")
-    assert (out, err) == ("", f"error: stopped by {number.name}\nhint: k1nb records show {record['run']}\n")
+    run = record["run"]
+    assert (out, err) == (
+        "",
+        f"error: stopped by {number.name}\nhint: k1nb records show {run}; k1nb run --resume {run} goes on\n",
+    )
     assert "notebook.ipynb" in record["files"]
     assert Path(record["folder"]).parent == settings.paths.records
 

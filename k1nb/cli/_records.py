@@ -116,7 +116,7 @@ def list_(
     else:
         from k1nb import show as faces
 
-        faces.print_records(_output.console(), found)
+        faces.print_records(_output.console(), found, narrowed=bool(notebook or verdict or since))
     if more:
         _output.note(f"there are more than these {limit}: --limit")
 
@@ -142,7 +142,7 @@ def show(
     earlier = records.before(settings, record)
     change = records.summary(records.difference(earlier, record)) if earlier else ""
     line = f"against {earlier.id}: {change}" if earlier else ""
-    faces.print_record(_output.console(), record, doubts=records.doubts(record), change=line)
+    faces.print_record(_output.console(), record, doubts=records.doubts(settings, record), change=line)
 
 
 def import_(

@@ -21,6 +21,8 @@ from k1nb.timings import Timings
 
 POLLED_WITHIN = timedelta(seconds=30)
 """A worker that serves a task type has asked for it more recently than this, unless it is at work on one."""
+ASKED_AGAIN_WITHIN = timedelta(seconds=120)
+"""A worker that asks for some types has asked for each of its own by then, also where the server was away before."""
 LONG_RUNNING = timedelta(seconds=600)
 """What a normal run of the pipeline stays below. Source: the design's targets."""
 BACKLOG = 20
@@ -119,7 +121,12 @@ def polls_check(
     name: str, wanted: set[str], polls: Sequence[PollData], working: set[str], now: datetime, source: str
 ) -> Check:
     """Judge who asks for the wanted task types; one at a time means not asking while at work on one."""
-    silent = {task: last for task, last in unpolled(wanted, polls, now).items() if task not in working}
+    lately = any(poll.task_type in wanted and not _stale(poll, now) for poll in polls)
+    silent = {
+        task: last
+        for task, last in unpolled(wanted, polls, now).items()
+        if task not in working and not (lately and last and now - last <= ASKED_AGAIN_WITHIN)
+    }
     if not silent:
         workers = {poll.worker_id for poll in polls if poll.task_type in wanted and not _stale(poll, now)}
         evidence = f"{len(wanted)} task types are polled, by {_some(sorted(workers))}"
@@ -167,12 +174,13 @@ def _failures(name: str, look: _Look) -> Check:
     statuses = (ExecutionStatus.FAILED, ExecutionStatus.TIMED_OUT)
     found = look.conductor.find(status=statuses, since=look.now - LOOK_BACK, size=size)
     ids = {execution.id for execution in found}
-    first = [execution for execution in found if execution.parent_id not in ids]
+    # A runbook's execution fails because a check does; the check of schedules tells of it.
+    first = [execution for execution in found if execution.parent_id not in ids and execution.name != "runbook"]
     values = {"failed_executions": float(len(first))}
     if not first:
         return Check(name, Status.OK, "none failed or timed out in the last 24 h", source=source, values=values)
     count = f"{'at least ' if len(found) == size else ''}{len(first)}"
-    seen = _some(f"{e.name} {e.id} {e.status} at {_clock(e.started_at)}: {e.reason}" for e in first)
+    seen = _some(f"{e.name} {e.id} {e.status} at {_clock(e.ended_at or e.started_at)}: {e.reason}" for e in first)
     hint = f"`k1nb executions show {first[0].id}`"
     return Check(name, Status.WARN, f"{count} in the last 24 h: {seen}", hint, source, values=values)
 

@@ -5,20 +5,24 @@ from __future__ import annotations
 import hashlib
 
 from k1nb.checks import verdict
+from k1nb.config import Settings
 from k1nb.records._record import MANIFEST, Record
+from k1nb.records._verify import verify_record
 
 
-def doubts(record: Record) -> list[str]:
-    """Return one sentence for each contradiction in a record; none where it agrees with itself.
+def doubts(settings: Settings, record: Record) -> list[str]:
+    """Return one sentence for each contradiction in a record; none where it agrees with itself and is as it was signed.
 
-    It is no proof: whoever changes a file can change its sum. `k1nb records verify` looks at the seal as well.
+    Whether records are missing beside it is for `k1nb records verify` to say.
     """
     found = []
     if not record.manifest.honest:
         sums_up = verdict(record.checks)
         found.append(f"the verdict {record.verdict} does not follow from the checks, which add up to {sums_up}")
-    if record.running:
+    if record.folder.parent == settings.paths.staging:
         return found
+    signed = verify_record(settings.paths, record.id).problems
+    found += [f"{problem.file}: {problem.what}" for problem in signed if problem.file.startswith("manifest.")]
     for name, digest in record.files.items():
         file = record.folder / name
         try:

@@ -90,7 +90,8 @@ class Engine(NBClientEngine):  # type: ignore[misc] # papermill has no annotatio
             reason = error.message
             raise
         except Stopped as stopped:
-            reason, stopped.hint = _in_cell(manager, stopped.message), f"k1nb records show {record.id}"
+            reason = _in_cell(manager, stopped.message)
+            stopped.hint = f"k1nb records show {record.id}; k1nb run --resume {record.id} goes on"
             raise
         except BaseException as error:
             reason = _in_cell(manager, words(type(error).__name__, str(error)))

@@ -15,7 +15,7 @@ from k1nb.errors import K1Error, StorageError
 from k1nb.paths import Paths, private
 from k1nb.records._archive import record_in
 from k1nb.records._cells import cells_of, left_texts, without_control
-from k1nb.records._record import Manifest, Record
+from k1nb.records._record import MANIFEST, Manifest, Record
 from k1nb.records._table import tally, worst_first
 
 INDEX = ".index.sqlite"
@@ -173,7 +173,7 @@ class Index:
                 on_progress(min(start + _AT_ONCE, len(new)), len(new))
 
     def _put(self, connection: sqlite3.Connection, folder: Path) -> None:
-        stamp = folder.stat().st_mtime_ns
+        stamp = _stamp(folder)
         record = record_in(folder)
         known = _take_out(connection, folder.name)
         key = known or _free_key(connection, round(record.started_at.timestamp() * 1e6))
@@ -217,7 +217,7 @@ def _mentions(manifest: Manifest) -> dict[str, Iterable[str]]:
 
 
 def _stamps(paths: Paths, known: Mapping[str, int]) -> dict[str, int]:
-    """Return when each record's folder changed last: a manifest is replaced in it, never written over.
+    """Return when each record changed last.
 
     Of those that began long ago and are known it is believed: who changes one says so with `add`.
     """
@@ -227,7 +227,19 @@ def _stamps(paths: Paths, known: Mapping[str, int]) -> dict[str, int]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     looked_at = {*sorted(folders)[-_LATELY:], *(name for name in folders if name not in known)}
-    return {name: entry.stat().st_mtime_ns if name in looked_at else known[name] for name, entry in folders.items()}
+    stamps = {}
+    for name, entry in folders.items():
+        with suppress(FileNotFoundError):  # it went meanwhile
+            stamps[name] = _stamp(Path(entry.path)) if name in looked_at else known[name]
+    return stamps
+
+
+def _stamp(folder: Path) -> int:
+    """Return when a record changed last: its folder, or its manifest where somebody has written into that."""
+    changed = folder.stat().st_mtime_ns
+    with suppress(FileNotFoundError):
+        changed = max(changed, (folder / MANIFEST).stat().st_ctime_ns)
+    return changed
 
 
 @contextmanager

@@ -72,9 +72,7 @@ class PublicKey:
             key.verify(head[10:], _hash(data))
             key.verify(tail, head[10:] + comment.encode())
         except (InvalidSignature, ValueError):
-            raise RecordError(
-                "its signature is not of what it holds", hint="it was changed after it was signed"
-            ) from None
+            raise RecordError("it was changed after it was signed", hint="restore it from a backup") from None
         if signature != _signature(head, comment, tail):
             raise RecordError("its signature's text was changed", hint="what it signs is as it was")
         return comment

@@ -30,7 +30,14 @@ def record_page(settings: Settings, record: Record) -> str:
 
     Whatever its outputs hold, the page runs nothing and loads nothing. Secrets are masked.
     """
-    parts = [_head(record), _doubts(record), _facts(record), _checks(record), _notebook(record), _left(record)]
+    parts = [
+        _head(record),
+        _doubts(settings, record),
+        _facts(record),
+        _checks(record),
+        _notebook(record),
+        _left(record),
+    ]
     title = f"{record.verdict} {record.notebook or 'record'} {record.id}"
     styles = _markup.python_styles()
     page = _html.document(
@@ -57,8 +64,8 @@ def _when(record: Record) -> str:
     return f"{said}, took {(record.ended_at - record.started_at).total_seconds():.1f} s"
 
 
-def _doubts(record: Record) -> str:
-    found = doubts(record)
+def _doubts(settings: Settings, record: Record) -> str:
+    found = doubts(settings, record)
     if not found:
         return ""
     items = "".join(f"<li>{escape(each)}</li>" for each in found)

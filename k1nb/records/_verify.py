@@ -361,7 +361,11 @@ def _order(links: Iterable[Link]) -> Iterator[Problem]:
             yield Problem(run, link.file, f"there is another seal of number {number}")
             continue
         if link.number > number + 1:
-            yield Problem("", "", f"{_range(number + 1, link.number - 1)} missing: what they sealed was removed")
+            yield Problem(
+                "",
+                "",
+                f"{_range(number + 1, link.number - 1)} missing: removed, or in a manifest that is not as it was",
+            )
         elif seal.previous != before:
             yield Problem(run, link.file, f"seal {link.number} does not follow on the seal {number} that is here")
         number, before = link.number, link.sum

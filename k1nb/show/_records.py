@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 _KINDS = {"worse": "bold red", "better": "green", "came": "blue", "went": "blue", "other": "dim"}
 
 
-def print_records(console: Console, records: Sequence[Record]) -> None:
-    """Print one line for each record."""
+def print_records(console: Console, records: Sequence[Record], *, narrowed: bool = False) -> None:
+    """Print one line for each record; `narrowed` tells that not all were asked for."""
     if not records:
-        console.print("no records yet; make one with: k1nb run daily_health")
+        console.print("no record fits" if narrowed else "no records yet; make one with: k1nb run daily_health")
         return
     table = new_table("verdict", "run", "began (UTC)", "took", "")
+    table.columns[1].no_wrap = True  # an id that is folded cannot be copied
     for record in records:
         took = (record.ended_at - record.started_at).total_seconds() if record.ended_at else None
         table.add_row(
@@ -49,6 +50,8 @@ def print_record(console: Console, record: Record, *, doubts: Iterable[str] = ()
         console.print(Text(f"this record contradicts itself: {doubt}", style="bold red"), soft_wrap=True)
     if change:
         console.print(Text(change, style="dim"), soft_wrap=True)
+    if record.verdict == "INTERRUPTED" and not record.running:
+        console.print(Text(f"hint: go on with k1nb run --resume {record.id}"), soft_wrap=True)
     for line in _facts(record):
         console.print(Text(line), soft_wrap=True)
     if record.checks:

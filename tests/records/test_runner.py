@@ -12,8 +12,9 @@ from pydantic import SecretStr
 
 from k1nb.checks import Verdict
 from k1nb.config import Settings, load
-from k1nb.errors import ParameterError, UnknownName
+from k1nb.errors import ParameterError, RecordError, UnknownName
 from k1nb.records import Archive, Moment, run_notebook
+from k1nb.records._chain import Chain
 from k1nb.records._notebook import source_sum
 from tests.records.conftest import WriteNotebook, check
 
@@ -247,3 +248,13 @@ def test_what_is_staged_is_masked(
     assert not [text for text in texts if word in text or word[4:] in text]
     assert seen.read_text().count("[redacted]") >= 2
     assert "[redacted]. . " in (record.folder / "kernel.log").read_text()
+
+
+def test_a_run_that_cannot_be_sealed_is_no_answer(settings: Settings, write_notebook: WriteNotebook) -> None:
+    """Whatever a run concluded, without its seal it ends with an error."""
+    hasty = settings.model_copy(update={"timings_scale": 0.02})
+    waiting = Chain(settings.paths, settings.timings).turn()
+    with waiting, pytest.raises(RecordError, match="another run has been sealing"):
+        run_notebook(hasty, str(write_notebook(check("OK"))), {})
+    (record,) = Archive(settings.paths).list()
+    assert (record.folder.parent, record.manifest.seal) == (settings.paths.staging, None)
