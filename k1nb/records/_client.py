@@ -11,6 +11,7 @@ from nbclient.exceptions import DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
 
 from k1nb.errors import RunBroken, Stopped
+from k1nb.records._echo import Echo
 from k1nb.records._kernel import death, out_of_memory_kills
 from k1nb.records._limits import Limits
 
@@ -18,8 +19,10 @@ from k1nb.records._limits import Limits
 class Client(PapermillNotebookClient):  # type: ignore[misc] # papermill has no annotations
     """Executes the cells one by one; raises RunBroken where a limit or the kernel's own end breaks that off."""
 
-    def __init__(self, manager: Any, *, limits: Limits, **options: Any) -> None:
-        super().__init__(manager, timeout_func=limits.timeout, timeout=math.ceil(limits.run), **options)
+    def __init__(self, manager: Any, *, limits: Limits, echo: Echo, **options: Any) -> None:
+        timeouts: dict[str, Any] = {"timeout_func": limits.timeout, "timeout": math.ceil(limits.run)}
+        super().__init__(manager, log_output=echo.wanted, **timeouts, **options)
+        self._echo = echo
         self._limits = limits
         self._number = 0
         """Of the cell that was executed last, from 1."""
@@ -55,6 +58,10 @@ class Client(PapermillNotebookClient):  # type: ignore[misc] # papermill has no 
             return super().execute_cell(cell, cell_index, **options)
         except DeadKernelError:
             raise self._broken(f"cell {self._number}: {self._death()}") from None
+
+    def log_output_message(self, output: Any) -> None:
+        """Pass an output on, masked."""
+        self._echo.take(output)
 
     async def _async_handle_timeout(self, timeout: float, cell: Any = None) -> None:  # noqa: ARG002, ASYNC109 - nbclient's
         raise self._broken(self._limits.exceeded(self._number))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from papermill.engines import NBClientEngine
 
 from k1nb.config import RUN, Settings, environment, load, variables
 from k1nb.errors import RunBroken, Stopped
+from k1nb.records._echo import Echo, masked_logging
 from k1nb.records._ending import close, last_started, mark, untold, why
 from k1nb.records._kernel import OURS, foreign_kernel, kernel_manager
 from k1nb.records._limits import Limits
@@ -54,7 +56,7 @@ class Engine(NBClientEngine):  # type: ignore[misc] # papermill has no annotatio
         parameters = {} if foreign else refuse_parameters(nb, settings.redact)
         staging = Staging(settings)
         record = staging.begin(Path(input_path or "notebook").stem, run=run)
-        with raising():
+        with raising(), masked_logging(settings.redact):
             record = staging.update(
                 record,
                 parameters=parameters,
@@ -126,8 +128,13 @@ class Engine(NBClientEngine):  # type: ignore[misc] # papermill has no annotatio
 
         timings = settings.timings
         limits = Limits(cell=execution_timeout or timings.cell, run=run_timeout or timings.run)
-        passed_on = {name: options.get(name) for name in ("stdout_file", "stderr_file")}
-        with redacted_log(record.folder / KERNEL_LOG, settings) as log, kernel_manager(settings, record.id) as manager:
+        logging = logger if options.get("log_output") else None
+        echo = Echo(settings.redact, logging, options.get("stdout_file"), options.get("stderr_file"))
+        with (
+            closing(echo),
+            redacted_log(record.folder / KERNEL_LOG, settings) as log,
+            kernel_manager(settings, record.id) as manager,
+        ):
             client = Client(
                 nb_man,
                 limits=limits,
@@ -135,8 +142,7 @@ class Engine(NBClientEngine):  # type: ignore[misc] # papermill has no annotatio
                 kernel_name=OURS,
                 startup_timeout=math.ceil(min(start_timeout, limits.left)),
                 log=logger,
-                log_output=options.get("log_output", False),
-                **passed_on,
+                echo=echo,
             )
             changes = variables(settings) | {RUN: record.id}
             return client.execute(env=environment(settings, **changes), stdout=log, stderr=log, cleanup_kc=True)

@@ -9,7 +9,7 @@ import platform
 import re
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -39,6 +39,7 @@ _FREE_TEXT = (
     *("reason", "parameters", "checks", "executions", "artifacts", "devices", "versions"),
     *("target", "host", "user"),
 )
+UNMASKED = "held a secret that could not be masked, and was not kept"
 
 
 class Process(BaseModel):
@@ -144,9 +145,28 @@ class Manifest(BaseModel):
         return self.verdict.passes(strict=self.parameters.get("strict") is True)
 
     def redacted(self, redact: Redactor) -> Manifest:
-        """Return the manifest with every secret masked in what people and servers wrote into it."""
+        """Return the manifest with every secret masked in what people and servers wrote into it.
+
+        A field in which one cannot be masked, as one that is split between names and values, is left out whole.
+        """
         data = self.model_dump(mode="json")
-        return Manifest.model_validate(data | {name: scrub(data[name], redact) for name in _FREE_TEXT})
+        clean = Manifest.model_validate(data | {name: scrub(data[name], redact) for name in _FREE_TEXT})
+        if not clean.leaks(redact):
+            return clean
+        told = [name for name in _FREE_TEXT if redact.found(json.dumps({name: clean.model_dump(mode="json")[name]}))]
+        left = clean._without(told)
+        return left if told and not left.leaks(redact) else clean._without(_FREE_TEXT)
+
+    def leaks(self, redact: Redactor) -> bool:
+        """Tell whether a secret is in the manifest as it would be written."""
+        return bool(redact.found(manifest_text(self)) or redact.found(self.model_dump_json()))
+
+    def _without(self, names: Sequence[str]) -> Manifest:
+        """Return a copy with these fields empty, and a word of that; no verdict outlives its checks."""
+        left = self.changed(**{name: type(getattr(self, name))() for name in names})
+        said = f"{', '.join(names)} {UNMASKED}"
+        left = left.changed(reason="; ".join(filter(None, (left.reason, said))))
+        return left if left.honest else left.changed(verdict=Verdict.INTERRUPTED)
 
     def changed(self, **changes: Any) -> Manifest:
         """Return a copy with these fields set."""

@@ -21,6 +21,7 @@ from k1nb.records._processes import end_runs
 from k1nb.records._record import (
     MANIFEST,
     NOTEBOOK,
+    UNMASKED,
     Manifest,
     Process,
     Record,
@@ -37,7 +38,6 @@ PARTIAL = "notebook.partial.txt"
 RESERVE = ".reserve"
 """Room that a run holds, to be given up so that its record can be written on a disk that is full."""
 _RESERVED = 262_144
-_UNMASKED = "held a secret that could not be masked, and was not kept"
 SUPERSEDED = "its kernel began another run before it concluded"
 
 
@@ -172,14 +172,19 @@ class Staging:
         for file in found:
             file.unlink()
         names = ", ".join(self._redact(file.name) for file in found)
-        return f"{names} {_UNMASKED}" if found else ""
+        return f"{names} {UNMASKED}" if found else ""
 
     def _clean(self, folder: Path, manifest: Manifest) -> Manifest:
-        """Return a manifest redacted, with the number of masks in it and in the files beside it."""
+        """Return a manifest redacted, with the number of masks in it and in the files beside it.
+
+        One that lost a field for a secret does not pass.
+        """
         clean = manifest.redacted(self._redact)
+        if clean.leaks(self._redact):
+            raise RecordError(f"the names in the manifest of {folder} hold a secret", hint="rename the notebook")
+        if UNMASKED in clean.reason:
+            clean = broken(clean, clean.reason)
         said = clean.model_dump_json()
-        if self._redact.found(said):
-            raise RecordError(f"the manifest of {folder} holds a secret that cannot be masked", hint="remove it")
         return clean.changed(redactions=masks(files_in(folder)) + said.count(MASK))
 
     def join(self, record: Record, executed: Any, reason: str = "") -> Record:
@@ -189,7 +194,7 @@ class Staging:
         """
         text = canonical(redacted_notebook(executed, self._redact))
         if leaky(NOTEBOOK, text.encode(), self._redact):
-            raise RecordError(f"the notebook {_UNMASKED}", hint="take the secret out of it, and import it again")
+            raise RecordError(f"the notebook {UNMASKED}", hint="take the secret out of it, and import it again")
         with self._chain.turn():
             folder = copy_for_sealing(self._paths, record.folder, record.manifest.seal)
             write_text(folder / NOTEBOOK, text)

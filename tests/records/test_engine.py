@@ -152,8 +152,15 @@ def test_papermills_output_is_masked(
     monkeypatch.setenv("GITHUB_WEBHOOK_SECRET", "correct-horse-battery")
     assert settings.run is None
     good, bad = tmp_path / "good.ipynb", tmp_path / "bad.ipynb"
+    said, logged = tmp_path / "said.txt", tmp_path / "logged.txt"
     cell = "print(run.settings.github_webhook_secret.get_secret_value())"
-    execute(write_notebook(cell, check("OK")), good, engine_name="k1nb")
+    debugging = ("--log-output", "--log-level", "DEBUG", "--stdout-file", said, "--stderr-file", logged)
+    twice = f"import sys\n{cell}\n{cell[:-1]}, file=sys.stderr)"
+    done = papermill(write_notebook(twice, check("OK")), good, "--engine", "k1nb", *debugging)
+    assert done.returncode == 0, done.stderr
+    assert said.read_text() == logged.read_text() == "[redacted]\n"
+    assert "[redacted]" in done.stderr
+    assert "battery" not in done.stderr
     with pytest.raises(PapermillExecutionError):
         execute(write_notebook(cell, "1 / 0"), bad, engine_name="k1nb")
     for file in (good, bad):
