@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -66,26 +67,26 @@ class Run:
 
     def add(self, *checks: Check) -> None:
         """Add checks; they are in the record at once, whatever comes next."""
-        now = self._now()
-        self._record = self._staging.update(now, checks=(*now.checks, *checks))
+        with self._turn() as now:
+            self._record = self._staging.update(now, checks=(*now.checks, *checks))
 
     def refer(self, *, execution: str | None = None, artifact: str | None = None, device: str | None = None) -> None:
         """Name an execution, an artifact or a device that the run is about; None says nothing."""
-        now = self._now()
-        known = now.manifest
-        named = {
-            "executions": _with(known.executions, execution),
-            "artifacts": _with(known.artifacts, artifact),
-            "devices": _with(known.devices, device),
-        }
-        if any(named[name] != getattr(known, name) for name in named):
-            self._record = self._staging.update(now, **named)
+        with self._turn() as now:
+            known = now.manifest
+            named = {
+                "executions": _with(known.executions, execution),
+                "artifacts": _with(known.artifacts, artifact),
+                "devices": _with(known.devices, device),
+            }
+            if any(named[name] != getattr(known, name) for name in named):
+                self._record = self._staging.update(now, **named)
 
     def uses(self, **versions: str | None) -> None:
         """Name the versions of what the run worked with, such as `conductor="3.32.1"`; None says nothing."""
-        now = self._now()
         known = {name: text for name, text in versions.items() if text}
-        self._record = self._staging.update(now, versions={**now.manifest.versions, **known})
+        with self._turn() as now:
+            self._record = self._staging.update(now, versions={**now.manifest.versions, **known})
 
     def follow(self, execution: Execution) -> None:
         """Name an execution that is being followed, so that the record has it also where the run breaks off."""
@@ -96,21 +97,21 @@ class Run:
 
         A parameter `strict` that is true refuses WARN as well.
         """
-        now = self._now()
-        self._record = self._staging.update(now, verdict=verdict(now.checks), ended_at=datetime.now(UTC))
+        with self._turn() as now:
+            self._record = self._staging.update(now, verdict=verdict(now.checks), ended_at=datetime.now(UTC))
         if not self._managed:
             self._record = self._staging.settle(self._record)
         _show(self._record.manifest)
         if not self._record.passes:
             raise _not_passed(self._record)
 
-    def _now(self) -> Record:
-        """Return the run as it stands: a kernel may hold more than one handle of it."""
-        if self._record.ended_at is None:
-            self._record = self._staging.staged(self.id)
+    @contextmanager
+    def _turn(self) -> Iterator[Record]:
+        """Yield the run as it stands, for one change: threads, forked processes and other handles change it, too."""
         if self._record.ended_at is not None:
             raise RecordError(f"run {self.id} has concluded", hint="begin another from the first cell")
-        return self._record
+        with self._staging.turn(self.id) as now:
+            yield now
 
 
 def _with(known: tuple[str, ...], new: str | None) -> tuple[str, ...]:

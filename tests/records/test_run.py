@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import nbclient
@@ -11,7 +13,7 @@ import pytest
 from k1nb.checks import Check, Status, Verdict
 from k1nb.config import Settings
 from k1nb.errors import ParameterError, RecordError, UnknownName, VerdictNotPassed
-from k1nb.records import MIME, Archive, connect
+from k1nb.records import MIME, Archive, Run, connect
 from tests.records.conftest import WriteNotebook, check
 
 VALUES: dict[str, Any] = {"device": "demo", "hours": 3, "strict": False}
@@ -100,6 +102,40 @@ def test_connecting_again_interrupts_the_first_run(settings: Settings, write_not
         first.add(Check("a", Status.OK, "seen"))
     assert not Archive(settings.paths).get(first.id).running
     assert Archive(settings.paths).get(second.id).running
+
+
+def test_no_check_is_lost_between_threads_handles_and_children(
+    settings: Settings, write_notebook: WriteNotebook
+) -> None:
+    """What threads, a forked child and a second handle add at the same time is all in the record."""
+    from k1nb.records._staging import Staging
+
+    run = connect(str(write_notebook()), VALUES)
+    staging = Staging(settings)
+    other = Run(settings, staging, staging.staged(run.id), managed=False)
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            for n in range(4):
+                run.add(Check(f"child {n}", Status.OK, "seen"))
+            code = 0
+        finally:
+            os._exit(code)
+    with ThreadPoolExecutor(8) as threads:
+        for n in range(8):
+            threads.submit((run, other)[n % 2].add, Check(f"thread {n}", Status.FAIL if n == 3 else Status.OK, "seen"))
+            threads.submit((run, other)[n % 2].refer, execution=f"e-{n}")
+    assert os.waitpid(child, 0)[1] == 0
+    with pytest.raises(VerdictNotPassed, match="FAIL"):
+        run.conclude()
+    with pytest.raises(RecordError):
+        other.add(Check("late", Status.OK, "seen"))
+    record = Archive(settings.paths).get(run.id)
+    names = [f"child {n}" for n in range(4)] + [f"thread {n}" for n in range(8)]
+    assert sorted(c.name for c in record.checks) == names
+    assert sorted(record.manifest.executions) == [f"e-{n}" for n in range(8)]
+    assert not [file.name for file in record.folder.iterdir() if file.name.startswith(".")]
 
 
 def test_a_run_that_a_runner_manages_stays_staged(
