@@ -21,7 +21,7 @@ from k1nb.records._notebook import INJECTED, source_sum, tagged, words
 from k1nb.records._parameters import Value, assigned, checked, refuse_secrets, refuse_unknown
 from k1nb.records._progress import Progress
 from k1nb.records._record import Record, versions_of
-from k1nb.records._run import parameters_of, target_of
+from k1nb.records._run import UNNAMED, parameters_of, target_of
 from k1nb.records._signals import raising
 from k1nb.records._staging import KERNEL_LOG, Staging
 from k1nb.secrets import Redactor
@@ -55,7 +55,7 @@ class Engine(NBClientEngine):  # type: ignore[misc] # papermill has no annotatio
         foreign = foreign_kernel(nb.metadata, kernel_name)
         parameters = {} if foreign else refuse_parameters(nb, settings.redact)
         staging = Staging(settings)
-        record = staging.begin(Path(input_path or "notebook").stem, run=run)
+        record = staging.begin(_name(input_path), run=run)
         with raising(), masked_logging(settings.redact):
             record = staging.update(
                 record,
@@ -169,6 +169,10 @@ def refuse_parameters(notebook: Any, redact: Redactor) -> dict[str, Value]:
     refuse_unknown(known, assigned(tagged(notebook, INJECTED) or ""))
     values = {name: checked(known[name], given[name]) for name in known.keys() & given.keys()}
     return {name: values.get(name, parameter.default) for name, parameter in known.items()}
+
+
+def _name(input_path: str | None) -> str:
+    return Path(input_path).stem if input_path and input_path != "-" else UNNAMED
 
 
 def _refuse(foreign: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 MIME = "application/vnd.k1nb.run+json"
 """Type of the output in which an executed notebook carries its run's manifest."""
+UNNAMED = "notebook"
+"""Name of a notebook whose file papermill does not name."""
 _PAPERMILL = "# Parameters\n"
 
 
@@ -66,26 +70,26 @@ class Run:
 
     def add(self, *checks: Check) -> None:
         """Add checks; they are in the record at once, whatever comes next."""
-        now = self._now()
-        self._record = self._staging.update(now, checks=(*now.checks, *checks))
+        with self._turn() as now:
+            self._record = self._staging.update(now, checks=(*now.checks, *checks))
 
     def refer(self, *, execution: str | None = None, artifact: str | None = None, device: str | None = None) -> None:
         """Name an execution, an artifact or a device that the run is about; None says nothing."""
-        now = self._now()
-        known = now.manifest
-        named = {
-            "executions": _with(known.executions, execution),
-            "artifacts": _with(known.artifacts, artifact),
-            "devices": _with(known.devices, device),
-        }
-        if any(named[name] != getattr(known, name) for name in named):
-            self._record = self._staging.update(now, **named)
+        with self._turn() as now:
+            known = now.manifest
+            named = {
+                "executions": _with(known.executions, execution),
+                "artifacts": _with(known.artifacts, artifact),
+                "devices": _with(known.devices, device),
+            }
+            if any(named[name] != getattr(known, name) for name in named):
+                self._record = self._staging.update(now, **named)
 
     def uses(self, **versions: str | None) -> None:
         """Name the versions of what the run worked with, such as `conductor="3.32.1"`; None says nothing."""
-        now = self._now()
         known = {name: text for name, text in versions.items() if text}
-        self._record = self._staging.update(now, versions={**now.manifest.versions, **known})
+        with self._turn() as now:
+            self._record = self._staging.update(now, versions={**now.manifest.versions, **known})
 
     def follow(self, execution: Execution) -> None:
         """Name an execution that is being followed, so that the record has it also where the run breaks off."""
@@ -96,21 +100,21 @@ class Run:
 
         A parameter `strict` that is true refuses WARN as well.
         """
-        now = self._now()
-        self._record = self._staging.update(now, verdict=verdict(now.checks), ended_at=datetime.now(UTC))
+        with self._turn() as now:
+            self._record = self._staging.update(now, verdict=verdict(now.checks), ended_at=datetime.now(UTC))
         if not self._managed:
             self._record = self._staging.settle(self._record)
         _show(self._record.manifest)
         if not self._record.passes:
             raise _not_passed(self._record)
 
-    def _now(self) -> Record:
-        """Return the run as it stands: a kernel may hold more than one handle of it."""
-        if self._record.ended_at is None:
-            self._record = self._staging.staged(self.id)
+    @contextmanager
+    def _turn(self) -> Iterator[Record]:
+        """Yield the run as it stands, for one change: threads, forked processes and other handles change it, too."""
         if self._record.ended_at is not None:
             raise RecordError(f"run {self.id} has concluded", hint="begin another from the first cell")
-        return self._record
+        with self._staging.turn(self.id) as now:
+            yield now
 
 
 def _with(known: tuple[str, ...], new: str | None) -> tuple[str, ...]:
@@ -130,7 +134,8 @@ def _not_passed(record: Record) -> VerdictNotPassed:
 def connect(notebook: str, namespace: dict[str, Any]) -> Run:
     """Begin a run: read the settings, check the notebook's parameters, stage a record.
 
-    `notebook` is a shipped notebook's name, or the path of one's own; `namespace` is `globals()`. Raises
+    `notebook` is a shipped notebook's name, or the path of one's own; `namespace` is `globals()`. In the kernel that a
+    runner started it goes on with the runner's run; a process that this kernel starts begins one of its own. Raises
     SettingError or ParameterError before there is a record.
     """
     settings = load()
@@ -140,18 +145,46 @@ def connect(notebook: str, namespace: dict[str, Any]) -> Run:
     refuse_unknown(known, _injected())
     values = from_namespace(known, namespace)
     staging = Staging(settings)
-    if settings.run is None:
+    given = _given(staging, settings.run) if settings.run else None
+    if given is None:
         staging.sweep(superseded=True)
-        record = staging.begin(file.stem)
+        begun = staging.begin(file.stem)
     else:
-        record = staging.staged(settings.run)
-        if record.ended_at is not None:
-            raise RecordError(
-                f"run {record.id} has concluded", hint="one run concludes once: remove the second connect"
-            )
-    record = staging.update(record, notebook=file.stem, parameters=_plain(values), target=target_of(settings))
+        begun = given
+        _refuse_other(given, file.stem, values)
+    with staging.turn(begun.id) as now:
+        record = staging.update(now, notebook=file.stem, parameters=_plain(values), target=target_of(settings))
     _show(record.manifest)
-    return Run(settings, staging, record, managed=settings.run is not None)
+    return Run(settings, staging, record, managed=given is not None)
+
+
+def _given(staging: Staging, run: str) -> Record | None:
+    """Return the run that a runner began for this kernel; None where we have only inherited the name of it.
+
+    Raises RecordError where that run is over, or its runner is gone.
+    """
+    record = staging.staged(run)
+    if record.ended_at is not None:
+        raise RecordError(f"run {run} has concluded", hint="one run concludes once: remove the second connect")
+    runner = record.manifest.process
+    if runner is None or not runner.alive:
+        raise RecordError(f"the process that began run {run} has ended", hint="unset K1NB_RUN, and begin another")
+    return record if runner.pid == os.getppid() else None
+
+
+def _refuse_other(given: Record, notebook: str, values: dict[str, Value]) -> None:
+    """Raise RecordError for another notebook than the runner's, ParameterError for other values than it has checked."""
+    if given.notebook not in (notebook, UNNAMED):
+        raise RecordError(
+            f"run {given.id} is of the notebook {given.notebook}, not of {notebook}",
+            hint=f"connect as {given.notebook}, or give the file the name {notebook}.ipynb",
+        )
+    for name, value in values.items():
+        if repr(value) != repr(given.parameters.get(name)):
+            raise ParameterError(
+                f"parameter {name} is {value!r} in the kernel, but the run was given {given.parameters.get(name)!r}",
+                hint=f"leave {name} as it is in the cells, and begin the run with the value",
+            )
 
 
 def parameters_of(notebook: Any) -> dict[str, Parameter]:

@@ -6,7 +6,8 @@ import errno
 import hashlib
 import os
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from k1nb.records._record import (
     write_manifest,
 )
 from k1nb.records._redaction import leaks, leaky, masks, redacted_notebook
+from k1nb.records._turn import turn_at
 from k1nb.secrets import MASK, Redactor
 
 KERNEL_LOG = "kernel.log"
@@ -82,6 +84,19 @@ class Staging:
             )
         return Record(read_manifest(folder), folder, running=True)
 
+    @contextmanager
+    def turn(self, run: str) -> Iterator[Record]:
+        """Yield a staged run as it stands, to be updated while no other thread or process does.
+
+        Raises RecordError where there is none of that id, or where it has ended.
+        """
+        folder = self.staged(run).folder
+        with turn_at(folder, self._timings.seal_lock):
+            record = self.staged(run)
+            if record.ended_at is not None:
+                raise RecordError(f"run {run} has concluded", hint="begin another from the first cell")
+            yield record
+
     def update(self, record: Record, **changes: Any) -> Record:
         """Write changes into a staged run's manifest, redacted."""
         if record.folder.parent != self._paths.staging or not record.folder.is_dir():
@@ -95,20 +110,28 @@ class Staging:
 
         `reason` says what broke the run; a verdict that would pass is taken back for it.
         """
-        manifest = read_manifest(record.folder)
         (record.folder / RESERVE).unlink(missing_ok=True)
+        manifest = self._over(record.folder)
         if not manifest.honest:
             reason = reason or "its verdict does not follow from its checks"
         self._keep_log(record.folder)
         self._put_notebook(record.folder, self._left_notebook(record.folder) if executed is None else executed)
         reason = "; ".join(filter(None, (reason, self._drop_leaks(record.folder))))
         manifest = broken(manifest, reason).changed(
-            ended_at=manifest.ended_at or datetime.now(UTC),
             process=None,
             files=_sums(record.folder),
             seal=None,
         )
         return self._sealed(record.folder, manifest)
+
+    def _over(self, folder: Path) -> Manifest:
+        """Return a staged run's manifest after its last change: whoever comes later finds that it has ended."""
+        with turn_at(folder, self._timings.seal_lock):
+            manifest = read_manifest(folder)
+            if manifest.ended_at is None:
+                manifest = manifest.changed(ended_at=datetime.now(UTC))
+                write_manifest(folder, manifest)
+            return manifest
 
     def _sealed(self, folder: Path, manifest: Manifest, *, again: bool = False) -> Record:
         """Seal a folder and move it in; then it is found by searches and on the archive's page.

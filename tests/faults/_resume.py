@@ -43,7 +43,7 @@ def _held(folder: Path, boundaries: Sequence[str]) -> Path:
             if flag in boundaries and cell.cell_type == "code" and words in cell.source:
                 cells.append(nbformat.v4.new_code_cell(_HOLD.replace("FLAG", repr(str(folder / flag)))))
     notebook.cells = cells
-    file = folder / "held_deploy.ipynb"
+    file = folder / "firmware_deploy.ipynb"
     file.write_text(nbformat.writes(notebook), encoding="utf-8")
     return file
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import nbclient
 import nbformat
+import psutil
 import pytest
 
 from k1nb.checks import Check, Status, Verdict
 from k1nb.config import Settings
 from k1nb.errors import ParameterError, RecordError, UnknownName, VerdictNotPassed
-from k1nb.records import MIME, Archive, connect
+from k1nb.records import MIME, Archive, Record, Run, connect
+from k1nb.records._record import Process
+from k1nb.records._staging import Staging
 from tests.records.conftest import WriteNotebook, check
 
 VALUES: dict[str, Any] = {"device": "demo", "hours": 3, "strict": False}
@@ -102,20 +107,94 @@ def test_connecting_again_interrupts_the_first_run(settings: Settings, write_not
     assert Archive(settings.paths).get(second.id).running
 
 
+def test_no_check_is_lost_between_threads_handles_and_children(
+    settings: Settings, write_notebook: WriteNotebook
+) -> None:
+    """What threads, a forked child and a second handle add at the same time is all in the record."""
+    run = connect(str(write_notebook()), VALUES)
+    staging = Staging(settings)
+    other = Run(settings, staging, staging.staged(run.id), managed=False)
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            for n in range(4):
+                run.add(Check(f"child {n}", Status.OK, "seen"))
+            code = 0
+        finally:
+            os._exit(code)
+    with ThreadPoolExecutor(8) as threads:
+        for n in range(8):
+            threads.submit((run, other)[n % 2].add, Check(f"thread {n}", Status.FAIL if n == 3 else Status.OK, "seen"))
+            threads.submit((run, other)[n % 2].refer, execution=f"e-{n}")
+    assert os.waitpid(child, 0)[1] == 0
+    with pytest.raises(VerdictNotPassed, match="FAIL"):
+        run.conclude()
+    with pytest.raises(RecordError):
+        other.add(Check("late", Status.OK, "seen"))
+    record = Archive(settings.paths).get(run.id)
+    names = [f"child {n}" for n in range(4)] + [f"thread {n}" for n in range(8)]
+    assert sorted(c.name for c in record.checks) == names
+    assert sorted(record.manifest.executions) == [f"e-{n}" for n in range(8)]
+    assert not [file.name for file in record.folder.iterdir() if file.name.startswith(".")]
+
+
+@pytest.fixture
+def managed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Record:
+    """Return a run of the notebook `tiny` that this process' parent has begun for it, with its parameters."""
+    return _begun(settings, monkeypatch, os.getppid())
+
+
+def _begun(settings: Settings, monkeypatch: pytest.MonkeyPatch, runner: int) -> Record:
+    staging = Staging(settings)
+    process = Process(pid=runner, started=psutil.Process(runner).create_time())
+    monkeypatch.setenv("K1NB_RUN", (record := staging.begin("tiny")).id)
+    return staging.update(record, process=process, parameters=VALUES)
+
+
 def test_a_run_that_a_runner_manages_stays_staged(
-    settings: Settings, write_notebook: WriteNotebook, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, write_notebook: WriteNotebook, managed: Record
 ) -> None:
     """Under a runner conclude writes into the staged run, and leaves it to the runner to move it in."""
-    from k1nb.records._staging import Staging
-
-    staged = Staging(settings).begin("tiny")
-    monkeypatch.setenv("K1NB_RUN", staged.id)
     run = connect(str(write_notebook()), VALUES)
     run.add(Check("a", Status.OK, "seen"))
     run.conclude()
-    assert run.id == staged.id
+    assert run.id == managed.id
     record = Archive(settings.paths).get(run.id)
-    assert (record.folder, record.verdict) == (staged.folder, Verdict.OK)
+    assert (record.folder, record.verdict) == (managed.folder, Verdict.OK)
+
+
+def test_the_parameters_of_the_runner_hold(settings: Settings, write_notebook: WriteNotebook, managed: Record) -> None:
+    """Neither a cell that has changed a parameter nor a connect as another notebook gets into a runner's run."""
+    connect(str(write_notebook()), VALUES)
+    with pytest.raises(ParameterError, match="strict is True in the kernel, but the run was given False"):
+        connect(str(write_notebook()), VALUES | {"strict": True})
+    with pytest.raises(RecordError, match="of the notebook tiny, not of other"):
+        connect(str(write_notebook(name="other")), VALUES)
+    record = Archive(settings.paths).get(managed.id)
+    assert (record.notebook, dict(record.parameters)) == ("tiny", VALUES)
+
+
+def test_a_process_that_inherited_a_run_has_one_of_its_own(
+    settings: Settings, write_notebook: WriteNotebook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A notebook that was started within a cell does not take over the run around it, and does not conclude it."""
+    outer = _begun(settings, monkeypatch, os.getpid())  # alive, and not our parent
+    run = connect(str(write_notebook()), VALUES | {"hours": 5})
+    run.add(Check("a", Status.OK, "seen"))
+    run.conclude()
+    assert run.id != outer.id
+    assert Archive(settings.paths).get(run.id).folder.parent == settings.paths.records
+    assert "a" not in [c.name for c in Archive(settings.paths).get(outer.id).checks]
+
+
+def test_a_kernel_that_outlived_its_runner_is_refused(
+    settings: Settings, write_notebook: WriteNotebook, managed: Record
+) -> None:
+    """Where the process that began the run is gone nobody would move it in, and connecting says so."""
+    Staging(settings).update(managed, process=Process(pid=os.getppid(), started=1.0))
+    with pytest.raises(RecordError, match="has ended"):
+        connect(str(write_notebook()), VALUES)
 
 
 def test_a_run_that_nobody_staged_is_refused(
