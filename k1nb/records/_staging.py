@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import platform
 import shutil
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from k1nb.errors import RecordError, StorageError
 from k1nb.paths import private, unwritable, write_text
 from k1nb.records._archive import LOST, broken, lost_runs, record_in, staged_records
 from k1nb.records._chain import Chain, copy_for_sealing
+from k1nb.records._life import ALIVE, Life
 from k1nb.records._notebook import canonical, read_notebook
 from k1nb.records._processes import end_runs
 from k1nb.records._record import (
@@ -50,6 +52,8 @@ class Staging:
         self._redact = settings.redact
         self._timings = settings.timings
         self._chain = Chain(settings.paths, settings.timings)
+        self._lives: dict[str, Life] = {}
+        """Of the runs that were begun here and are not settled."""
 
     def begin(self, notebook: str, *, run: str | None = None) -> Record:
         """Stage a new run; it is INTERRUPTED until it concludes. Runs that crashes left are moved in first."""
@@ -67,6 +71,7 @@ class Staging:
         try:
             write_manifest(fresh, manifest)
             _hold(fresh / RESERVE)
+            self._lives[manifest.run] = Life(fresh)
             return fresh.rename(folder)
         except OSError as error:
             raise unwritable(folder, error) from error
@@ -108,7 +113,12 @@ class Staging:
             files=_sums(record.folder),
             seal=None,
         )
-        return self._sealed(record.folder, manifest)
+        with self._chain.turn():  # nobody else seals it meanwhile
+            (record.folder / ALIVE).unlink(missing_ok=True)
+            settled = self._sealed(record.folder, manifest)
+        if life := self._lives.pop(record.id, None):
+            life.end()
+        return settled
 
     def _sealed(self, folder: Path, manifest: Manifest, *, again: bool = False) -> Record:
         """Seal a folder and move it in; then it is found by searches and on the archive's page.
@@ -129,7 +139,7 @@ class Staging:
         self._chain.finish()
         end_runs(lost_runs(self._paths), self._timings.child_stop)
         for lost in staged_records(self._paths):
-            own = superseded and lost.manifest.process == Process.own()
+            own = superseded and _is_own(lost.manifest)
             if lost.running and not own:
                 continue
             # A damaged one, and one that cannot be moved in now, stays and shows.
@@ -208,6 +218,11 @@ class Staging:
         finally:
             # Left only by a failure: the next start would make a record of it that says less than the notebook.
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_own(manifest: Manifest) -> bool:
+    """Tell whether this process has begun a run that is alive; two that live have two pids."""
+    return manifest.process is not None and manifest.process.pid == os.getpid() and manifest.host == platform.node()
 
 
 def _hold(file: Path) -> None:
