@@ -20,7 +20,7 @@ from k1nb.records._facts import (
 from k1nb.records._importing import import_notebook
 from k1nb.records._index import Index, why
 from k1nb.records._notebook import find_notebook, shipped
-from k1nb.records._outcome import Head, find_run, head_of
+from k1nb.records._outcome import Head, find_run, head_of, tell_to_end
 from k1nb.records._page import record_page
 from k1nb.records._parameters import Parameter
 from k1nb.records._processes import processes_of
@@ -115,6 +115,7 @@ __all__ = [
     "summary",
     "table_html",
     "tally",
+    "tell_to_end",
     "verify",
     "verify_record",
     "why",

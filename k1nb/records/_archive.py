@@ -10,6 +10,7 @@ from pathlib import Path
 from k1nb.checks import Verdict
 from k1nb.errors import RecordError, UnknownName
 from k1nb.paths import Paths
+from k1nb.records._life import life_of
 from k1nb.records._record import Manifest, Record, read_manifest
 
 LOST = "its process ended before it concluded"
@@ -59,7 +60,7 @@ def staged_records(paths: Paths, name: str | None = None) -> Iterator[Record]:
             manifest = record_in(folder).manifest
         except FileNotFoundError:
             continue
-        running = alive(manifest)
+        running = alive(manifest, folder)
         yield Record(manifest if running else broken(manifest, manifest.reason or LOST), folder, running=running)
 
 
@@ -105,8 +106,13 @@ def broken(manifest: Manifest, reason: str) -> Manifest:
     return manifest.changed(reason=reason or manifest.reason)
 
 
-def alive(manifest: Manifest) -> bool:
-    """Tell whether a staged run may still conclude; of another machine's processes nothing is known here."""
+def alive(manifest: Manifest, folder: Path) -> bool:
+    """Tell whether a staged run may still conclude: whether its lock is held.
+
+    Where that says nothing its process is looked for; of another machine's processes nothing is known here.
+    """
+    if (life := life_of(folder)) != "unknown":
+        return life == "alive"
     if manifest.process is None:
         return False
     return manifest.host != platform.node() or manifest.process.alive

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import platform
 import re
+import signal
+from contextlib import suppress
 from dataclasses import dataclass
 
 from k1nb.config import Settings
@@ -54,12 +58,20 @@ def find_run(settings: Settings, run: str) -> Record | None:
             record = record_in(staged)
         except FileNotFoundError:
             continue
-        if alive(record.manifest):
+        if alive(record.manifest, staged):
             return Record(record.manifest, staged, running=True)
         Staging(settings).sweep()
         if staged.is_dir():  # it cannot be moved, so it is no answer
             return Record(broken(record.manifest, record.reason or LOST), staged)
     return record_in(kept)
+
+
+def tell_to_end(record: Record) -> None:
+    """Send SIGTERM to the process of a run that is alive on this machine, and return at once."""
+    process = record.manifest.process
+    if process is not None and record.manifest.host == platform.node() and alive(record.manifest, record.folder):
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(process.pid, signal.SIGTERM)
 
 
 def free_id(paths: Paths, run: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import platform
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +18,7 @@ from k1nb.errors import RecordError, StorageError
 from k1nb.paths import private, unwritable, write_text
 from k1nb.records._archive import LOST, broken, lost_runs, record_in, staged_records
 from k1nb.records._chain import Chain, copy_for_sealing
+from k1nb.records._life import ALIVE, Life
 from k1nb.records._notebook import canonical, read_notebook
 from k1nb.records._processes import end_runs
 from k1nb.records._record import (
@@ -52,6 +54,8 @@ class Staging:
         self._redact = settings.redact
         self._timings = settings.timings
         self._chain = Chain(settings.paths, settings.timings)
+        self._lives: dict[str, Life] = {}
+        """Of the runs that were begun here and are not settled."""
 
     def begin(self, notebook: str, *, run: str | None = None) -> Record:
         """Stage a new run; it is INTERRUPTED until it concludes. Runs that crashes left are moved in first."""
@@ -69,6 +73,7 @@ class Staging:
         try:
             write_manifest(fresh, manifest)
             _hold(fresh / RESERVE)
+            self._lives[manifest.run] = Life(fresh)
             return fresh.rename(folder)
         except OSError as error:
             raise unwritable(folder, error) from error
@@ -122,7 +127,12 @@ class Staging:
             files=_sums(record.folder),
             seal=None,
         )
-        return self._sealed(record.folder, manifest)
+        with self._chain.turn():  # nobody else seals it meanwhile
+            (record.folder / ALIVE).unlink(missing_ok=True)
+            settled = self._sealed(record.folder, manifest)
+        if life := self._lives.pop(record.id, None):
+            life.end()
+        return settled
 
     def _over(self, folder: Path) -> Manifest:
         """Return a staged run's manifest after its last change: whoever comes later finds that it has ended."""
@@ -156,7 +166,7 @@ class Staging:
         self._chain.finish()
         end_runs(lost_runs(self._paths), self._timings.child_stop)
         for lost in staged_records(self._paths):
-            own = superseded and lost.manifest.process == Process.own()
+            own = superseded and _is_own(lost.manifest)
             if lost.running and not own:
                 continue
             # A damaged one, and one that cannot be moved in now, stays and shows.
@@ -240,6 +250,11 @@ class Staging:
         finally:
             # Left only by a failure: the next start would make a record of it that says less than the notebook.
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_own(manifest: Manifest) -> bool:
+    """Tell whether this process has begun a run that is alive; two that live have two pids."""
+    return manifest.process is not None and manifest.process.pid == os.getpid() and manifest.host == platform.node()
 
 
 def _hold(file: Path) -> None:

@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import partial
 from itertools import count, islice
 from pathlib import Path
 
-import psutil
 from pydantic import BaseModel, Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
 from k1nb._process import run_child
 from k1nb.checks import Status, Verdict
 from k1nb.config import environment, variables
 from k1nb.errors import RetryableFailure, TerminalFailure
-from k1nb.records import Record, find_run, head_of, new_id, tally, worst_first
+from k1nb.records import Record, find_run, head_of, new_id, tally, tell_to_end, worst_first
 from k1nb.records.schedules import values_for
 from k1nb.workers._task import TaskContext, task
 
@@ -161,16 +159,9 @@ async def _until_over(record: Record, context: TaskContext) -> Record:
                     raise RetryableFailure(f"run {record.id} vanished", hint="look whether somebody removed its folder")
                 record = found
     except (asyncio.CancelledError, TimeoutError):
-        _terminate(record)
+        tell_to_end(record)
         raise
     return record
-
-
-def _terminate(record: Record) -> None:
-    process = record.manifest.process
-    if process is not None and process.alive:
-        with suppress(psutil.Error):
-            psutil.Process(process.pid).terminate()
 
 
 def _outcome(record: Record, code: int | None, passes: bool) -> RunbookOut:

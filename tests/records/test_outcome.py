@@ -10,6 +10,7 @@ import pytest
 from k1nb.config import Settings
 from k1nb.errors import ParameterError, RecordError
 from k1nb.records import find_run, head_of, new_id, run_notebook
+from k1nb.records._life import ALIVE
 from k1nb.records._outcome import free_id
 from k1nb.records._record import MANIFEST, Process, Record, Seal, write_manifest
 from k1nb.records._staging import Staging
@@ -23,6 +24,7 @@ def test_a_run_is_found_wherever_it_stands(settings: Settings) -> None:
     found = find_run(settings, run)
     assert found is not None
     assert (found.running, found.folder.parent) == (True, settings.paths.staging)
+    (record.folder / ALIVE).unlink()
     write_manifest(record.folder, record.manifest.changed(process=Process(pid=2**22 - 1, started=0.0)))
     found = find_run(settings, run)
     assert found is not None

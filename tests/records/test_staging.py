@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 import zlib
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -18,7 +20,8 @@ from k1nb.config import Settings
 from k1nb.errors import RecordError
 from k1nb.records import Archive
 from k1nb.records._archive import LOST
-from k1nb.records._record import NOTEBOOK, Process, files_in, write_manifest
+from k1nb.records._life import ALIVE, life_of
+from k1nb.records._record import NOTEBOOK, Process, Record, files_in, write_manifest
 from k1nb.records._staging import PARTIAL, SUPERSEDED, Staging
 
 OK = Check("a", Status.OK, "seen")
@@ -36,6 +39,12 @@ def gone() -> Process:
     child = subprocess.Popen([sys.executable, "-c", ""])
     child.wait()
     return Process(pid=child.pid, started=0)
+
+
+def lose(staging: Staging, record: Record, process: Process, **changes: Any) -> Record:
+    """Have a run begun by a process that has ended, on a file system without locks."""
+    (record.folder / ALIVE).unlink()
+    return staging.update(record, process=process, **changes)
 
 
 def executed(text: str = "1 + 1") -> nbformat.NotebookNode:
@@ -94,7 +103,7 @@ def test_a_closed_run_takes_no_changes(staging: Staging) -> None:
 
 def test_the_next_start_moves_in_what_a_crash_left(staging: Staging, settings: Settings, gone: Process) -> None:
     """A run whose process is gone is listed as INTERRUPTED, and moved in when the next one begins."""
-    record = staging.update(staging.begin("tiny"), checks=(OK,), process=gone)
+    record = lose(staging, staging.begin("tiny"), gone, checks=(OK,))
     (listed,) = Archive(settings.paths).list()
     assert (listed.verdict, listed.running) == (Verdict.INTERRUPTED, False)
     staging.begin("tiny")
@@ -105,14 +114,14 @@ def test_the_next_start_moves_in_what_a_crash_left(staging: Staging, settings: S
 
 def test_a_crash_after_a_good_verdict_is_no_success(staging: Staging, settings: Settings, gone: Process) -> None:
     """A runner that died before it could move a concluded run in leaves no green record."""
-    record = staging.update(staging.begin("tiny"), checks=(OK,), verdict=Verdict.OK, process=gone)
+    record = lose(staging, staging.begin("tiny"), gone, checks=(OK,), verdict=Verdict.OK)
     staging.sweep()
     assert Archive(settings.paths).get(record.id).verdict is Verdict.INTERRUPTED
 
 
 def test_what_papermill_saved_before_a_crash_is_kept(staging: Staging, settings: Settings, gone: Process) -> None:
     """The notebook that was saved last joins the record of a crashed run."""
-    record = staging.update(staging.begin("tiny"), process=gone)
+    record = lose(staging, staging.begin("tiny"), gone)
     (record.folder / NOTEBOOK).write_text(nbformat.writes(executed()))
     staging.sweep()
     assert NOTEBOOK in Archive(settings.paths).get(record.id).files
@@ -120,7 +129,7 @@ def test_what_papermill_saved_before_a_crash_is_kept(staging: Staging, settings:
 
 def test_half_a_notebook_is_kept_as_text(staging: Staging, settings: Settings, gone: Process) -> None:
     """A notebook that was cut off while it was saved is kept as text, under another name."""
-    record = staging.update(staging.begin("tiny"), process=gone)
+    record = lose(staging, staging.begin("tiny"), gone)
     (record.folder / NOTEBOOK).write_text('{"cells": [{"cell_ty')
     staging.sweep()
     left = Archive(settings.paths).get(record.id)
@@ -139,9 +148,54 @@ def test_the_kernel_that_begins_again_closes_its_own_run(staging: Staging, setti
 
 def test_a_run_of_another_machine_is_left_alone(staging: Staging, settings: Settings, gone: Process) -> None:
     """Of a process on another host that shares the home nothing is known here, so its run counts as running."""
-    record = staging.update(staging.begin("tiny"), process=gone, host="another")
+    record = lose(staging, staging.begin("tiny"), gone, host="another")
     staging.sweep()
     assert Archive(settings.paths).get(record.id).running
+
+
+BEGIN = """import sys
+from k1nb.config import load
+from k1nb.records._staging import Staging
+print(Staging(load()).begin("tiny").id, flush=True)
+sys.stdin.read()"""
+
+
+def test_neither_clock_nor_host_name_ends_a_run(staging: Staging, settings: Settings) -> None:
+    """A run lives as long as the process that began it, whatever its manifest says of that one and of its machine."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    environment = {**os.environ, "K1NB_HOME": str(settings.home)}
+    with subprocess.Popen([sys.executable, "-c", BEGIN], env=environment, **pipes) as runner:  # type: ignore[call-overload] # keywords as a dict
+        record = staging.staged(runner.stdout.readline().strip())
+        assert record.manifest.process
+        stepped = record.manifest.process.model_copy(update={"started": record.manifest.process.started - 3600})
+        staging.update(record, process=stepped)
+        staging.sweep()
+        assert Archive(settings.paths).get(record.id).running
+        staging.update(record, host="renamed")
+        runner.stdin.close()
+        runner.wait()
+    assert not Archive(settings.paths).get(record.id).running
+    staging.sweep()
+    left = Archive(settings.paths).get(record.id)
+    assert (left.reason, left.folder.parent) == (LOST, settings.paths.records)
+    assert [f.name for f in left.folder.iterdir() if f.name.startswith(".")] == []
+
+
+def test_a_forked_child_keeps_no_run_alive(staging: Staging) -> None:
+    """A child that was forked and never became another program has no share in its parent's lock."""
+    record = staging.begin("tiny")
+    (begun, begin), child = os.pipe(), os.fork()
+    if not child:
+        os.write(begin, b".")
+        signal.pause()
+    os.read(begun, 1)
+    staging._lives[record.id].end()
+    lives = life_of(record.folder)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    os.close(begun)
+    os.close(begin)
+    assert lives == "dead"
 
 
 def test_a_damaged_run_in_staging_is_shown_and_kept(staging: Staging, settings: Settings) -> None:
@@ -149,6 +203,7 @@ def test_a_damaged_run_in_staging_is_shown_and_kept(staging: Staging, settings: 
     record = staging.begin("tiny")
     (record.folder / "manifest.json").write_text("{")
     (record.folder / NOTEBOOK).write_text("precious")
+    staging._lives[record.id].end()
     staging.begin("other")
     damaged = Archive(settings.paths).get(record.id)
     assert (damaged.verdict, damaged.running) == (Verdict.UNKNOWN, False)
@@ -208,7 +263,7 @@ def test_the_staged_notebook_of_a_run_is_redacted_too(settings: Settings, gone: 
     """What papermill saved before a crash is redacted when it is moved in."""
     secret = "correct-horse-battery"
     guarded = Staging(settings.model_copy(update={"github_webhook_secret": SecretStr(secret)}))
-    record = guarded.update(guarded.begin("tiny"), process=gone)
+    record = lose(guarded, guarded.begin("tiny"), gone)
     saved: Path = record.folder / NOTEBOOK
     saved.write_text(nbformat.writes(executed(f"x = '{secret}'")))
     guarded.sweep()

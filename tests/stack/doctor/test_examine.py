@@ -104,6 +104,7 @@ def test_what_a_crash_left_is_found(settings: Settings) -> None:
     record = staging.begin("daily_health")
     process = record.manifest.process
     assert process
+    (record.folder / ".alive").unlink()
     staging.update(record, process=process.model_copy(update={"started": 1.0}))
     old, new = settings.paths.builds / "old", settings.paths.builds / "new"
     for folder in (old, new):
