@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from k1nb.config import Settings
 from k1nb.paths import private
+from k1nb.records._orphans import adopting
 from k1nb.records._processes import end_runs
 
 if TYPE_CHECKING:
@@ -49,13 +50,16 @@ def kernel_manager(settings: Settings, run: str) -> Iterator[AsyncKernelManager]
     manager = AsyncKernelManager(
         transport="ipc", connection_file=str(connection), kernel_spec_manager=specifications, kernel_name=OURS
     )
-    try:
-        yield manager
-    finally:
-        _end_group(manager)
-        end_runs({run}, settings.timings.child_stop)
-        manager.cleanup_ipc_files()
-        connection.unlink(missing_ok=True)
+    with adopting(lambda: getattr(manager.provisioner, "pid", None)) as orphans:
+        try:
+            yield manager
+        finally:
+            _end_group(manager)
+            end_runs({run}, settings.timings.child_stop)
+            if orphans:
+                orphans.end(settings.timings.child_stop)
+            manager.cleanup_ipc_files()
+            connection.unlink(missing_ok=True)
 
 
 def _end_group(manager: AsyncKernelManager) -> None:

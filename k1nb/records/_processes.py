@@ -19,7 +19,8 @@ def processes_of(runs: Collection[str]) -> list[psutil.Process]:
     """Return this user's live processes that were started by one of these runs, in one pass over all there are.
 
     What a run starts as a service carries another mark and is none of them; neither are we and our parents. One that
-    has cleared its environment is not known. The pass takes about 0.1 ms for each process of the machine.
+    has cleared its environment is not known here; `adopting` finds it.
+    The pass takes about 0.1 ms for each process of the machine.
     """
     spared = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
     marked = (p for p in psutil.process_iter() if p.pid not in spared and _mark(p) in runs)
@@ -34,6 +35,11 @@ def end_runs(runs: Collection[str], within: float) -> None:
             with suppress(psutil.Error):
                 process.kill()
         time.sleep(_LOOK)
+
+
+def is_service(process: psutil.Process) -> bool:
+    """Tell whether a process was started as a service: it carries the mark, and no run's name in it."""
+    return _mark(process) == ""
 
 
 def _mark(process: psutil.Process) -> str | None:

@@ -31,6 +31,30 @@ pids = [*(p.pid for p in fled), int(twice.read_text()), service.pid]
 pathlib.Path(FOLDER, "pids").write_text(" ".join(map(str, pids)))"""
 """A cell with children in sessions of their own, a twice forked one, one without our settings, and a service."""
 
+HIDE = """import os, pathlib, subprocess, sys, time
+told, ended = pathlib.Path(FOLDER, "pids"), pathlib.Path(FOLDER, "ended")
+bare = ["setsid", "--fork", "env", "-i", "PATH=" + os.environ["PATH"], "sh", "-c"]
+subprocess.run([*bare, "echo $$ >> pids; setsid sh -c 'echo $$ >> pids; exec sleep 120' & exec sleep 120"], cwd=FOLDER)
+if not os.fork():
+    os.setsid()
+    if not os.fork():
+        with told.open("a") as file:
+            file.write(f"{os.getpid()}\\n")
+        os.execve("/bin/sleep", ["sleep", "120"], {})
+    os._exit(0)
+subprocess.Popen([sys.executable, "-m", "k1nb", "run", FOLDER + "/inner.ipynb"], start_new_session=True)
+subprocess.run([*bare, "echo $$ > ended"], cwd=FOLDER)
+while not (ended.exists() and (pid := ended.read_text().strip())) or os.path.exists(f"/proc/{pid}"):
+    time.sleep(0.01)
+while not told.exists() or len(told.read_text().split()) < 5:
+    time.sleep(0.01)"""
+"""A cell with children that know nothing of their run, a run within the run, and one whose end it waits for."""
+INNER = """import os, pathlib, subprocess, time
+child = subprocess.Popen(["sleep", "120"], start_new_session=True)
+with pathlib.Path(FOLDER, "pids").open("a") as file:
+    file.write(f"{os.getpid()}\\n{child.pid}\\n")
+time.sleep(120)"""
+
 
 @pytest.fixture
 def pids(tmp_path: Path) -> Iterator[Callable[[], list[int]]]:
@@ -64,6 +88,21 @@ def test_nothing_outlives_a_run_but_services(
     *fled, service = pids()
     assert [alive(pid) for pid in fled] == [False] * 3
     assert alive(service)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system gives orphans to anybody but init")
+def test_what_hides_ends_with_its_run(
+    settings: Settings, write_notebook: WriteNotebook, tmp_path: Path, pids: Callable[[], list[int]]
+) -> None:
+    """Children without their run's mark, and those of a run within the run, end with it; that one is INTERRUPTED."""
+    write_notebook(INNER.replace("FOLDER", repr(str(tmp_path))), name="inner")
+    outer = write_notebook(HIDE.replace("FOLDER", repr(str(tmp_path))), check("OK"))
+    record = run_notebook(settings, str(outer), {})
+    assert record.verdict is Verdict.OK, record.reason
+    assert [alive(pid) for pid in pids()] == [False] * 5
+    assert not [child for child in psutil.Process().children() if child.pid in pids()]
+    (inner,) = (each for each in Archive(settings.paths).list() if each.notebook == "inner")
+    assert (inner.verdict, inner.running) == (Verdict.INTERRUPTED, False)
 
 
 def test_the_next_start_ends_what_a_killed_runner_left(
