@@ -153,6 +153,8 @@ def import_(
 
     record = import_notebook(_output.settings(), notebook)
     typer.echo(f"{record.verdict} {record.id} {record.folder}")
+    if record.manifest.imported:
+        _output.note(str(record.manifest.imported))
 
 
 def _print(record: Record, *, json: bool) -> None:

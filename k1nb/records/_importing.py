@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from k1nb.checks import Verdict
 from k1nb.config import Settings
-from k1nb.errors import RecordError, UnknownName
+from k1nb.errors import RecordError, StorageError, UnknownName
 from k1nb.records._archive import Archive
 from k1nb.records._notebook import outputs, read_notebook, unexpected_error, words
 from k1nb.records._record import Manifest, Record, id_of_bytes
@@ -26,8 +26,8 @@ def import_notebook(settings: Settings, file: Path) -> Record:
 
     One that broke after it had concluded takes a verdict that passes back.
 
-    The run's manifest is found in the notebook's outputs. A notebook that never concluded becomes INTERRUPTED.
-    The same notebook may be imported again. Raises StorageError or RecordError, also for one that was never executed.
+    The run's manifest is found in the notebook's outputs; a record that is made of it says that it was imported. A
+    notebook that never concluded becomes INTERRUPTED. The same notebook may be imported again. Raises StorageError or RecordError, also for one that was never executed.
     """
     executed = read_notebook(file)
     _refuse_unexecuted(file, executed)
@@ -41,8 +41,15 @@ def import_notebook(settings: Settings, file: Path) -> Record:
     try:
         record = Archive(settings.paths).get(manifest.run)
     except UnknownName:
-        return staging.adopt(manifest, executed, reason)
+        return staging.adopt(manifest.foreign(_bytes(file)), executed, reason)
     return _join(settings, staging, record, manifest, executed, reason)
+
+
+def _bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise StorageError(f"cannot read {file}: {error.strerror}", hint="give a file that is there") from error
 
 
 def _refuse_unexecuted(file: Path, executed: Any) -> None:

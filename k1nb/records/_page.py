@@ -53,6 +53,8 @@ def _head(record: Record) -> str:
     lines = [f"<h1>{escape(record.notebook or 'damaged record')}</h1><strong>{escape(word)}</strong>"]
     lines += [f'<p class="why">{escape(why(record))}</p>'] if why(record) else []
     lines += [f'<p class="hint">hint: {_html.words(hint)}</p>'] if hint else []
+    imported = record.manifest.imported
+    lines += [f'<p class="why">{escape(str(imported))}</p>'] if imported else []
     lines.append(f'<p class="faint">{escape(tally(record.checks))}; {_when(record)}</p>')
     return f'<header class="verdict {word}">{"".join(lines)}</header>'
 

@@ -93,6 +93,25 @@ class Seal(BaseModel):
     """Number of the seal of the same record that this one takes the place of: a file has joined it, or was pruned."""
 
 
+class Imported(BaseModel):
+    """How a record came in whose run was not seen here: all else that it says is what its notebook said of itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    at: AwareDatetime
+    by: str
+    """User who imported it."""
+    host: str
+    """Machine that it was imported on."""
+    sha256: str
+    """Of the notebook's file as it was imported."""
+
+    def __str__(self) -> str:
+        """Say it as people are told of it."""
+        when = f"{self.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+        return f"imported at {when} by {self.by} on {self.host}: what it says of itself was not seen here"
+
+
 class Manifest(BaseModel):
     """What is known of a run: its verdict, what the verdict rests on, and the sums of its files."""
 
@@ -126,6 +145,8 @@ class Manifest(BaseModel):
     versions: dict[str, str] = Field(default_factory=versions_of)
     host: str = Field(default_factory=platform.node)
     user: str = Field(default_factory=lambda: psutil.Process().username())
+    imported: Imported | None = None
+    """Set where the run was not seen here."""
     process: Process | None = None
     """Set while the run is staged."""
     files: dict[FileName, str] = Field(default_factory=dict)
@@ -167,6 +188,20 @@ class Manifest(BaseModel):
         said = f"{', '.join(names)} {UNMASKED}"
         left = left.changed(reason="; ".join(filter(None, (left.reason, said))))
         return left if left.honest else left.changed(verdict=Verdict.INTERRUPTED)
+
+    def foreign(self, file: bytes) -> Manifest:
+        """Return the manifest as that of a run that a notebook from elsewhere tells of, given the notebook's bytes.
+
+        What only who keeps a record can know of it is dropped.
+        """
+        here = Imported(
+            at=datetime.now(UTC),
+            by=psutil.Process().username(),
+            host=platform.node(),
+            sha256=hashlib.sha256(file).hexdigest(),
+        )
+        known: dict[str, Any] = {"resumes": None, "cell_seconds": (), "redactions": 0, "process": None}
+        return self.changed(**known, files={}, pruned={}, seal=None, imported=here)
 
     def changed(self, **changes: Any) -> Manifest:
         """Return a copy with these fields set."""

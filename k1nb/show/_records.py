@@ -36,7 +36,9 @@ def print_records(console: Console, records: Sequence[Record], *, narrowed: bool
             Text(record.id),
             _time(record.started_at),
             duration(took) if took is not None else "",
-            Text(record.reason or (tally(record.checks) if record.ended_at else "")),
+            Text("imported: " if record.manifest.imported else "").append(
+                record.reason or (tally(record.checks) if record.ended_at else "")
+            ),
         )
     console.print(table)
 
@@ -46,6 +48,8 @@ def print_record(console: Console, record: Record, *, doubts: Iterable[str] = ()
     console.print(Text.assemble(_verdict(record), f"  {record.id}  {tally(record.checks)}"), soft_wrap=True)
     if record.reason:
         console.print(Text(record.reason, style="red"), soft_wrap=True)
+    if record.manifest.imported:
+        console.print(Text(str(record.manifest.imported), style="yellow"), soft_wrap=True)
     for doubt in doubts:
         console.print(Text(f"this record contradicts itself: {doubt}", style="bold red"), soft_wrap=True)
     if change:

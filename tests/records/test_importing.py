@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
+import platform
 import shutil
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import nbclient
 import nbformat
+import psutil
 import pytest
 from pydantic import SecretStr
+from rich.console import Console
 
 from k1nb.checks import Verdict
 from k1nb.config import Settings
 from k1nb.errors import RecordError
-from k1nb.records import MIME, Archive, Record, import_notebook
+from k1nb.records import MIME, Archive, Record, import_notebook, record_page
 from k1nb.records._importing import NEVER, carried
+from k1nb.show._records import print_record, print_records
 from tests.records.conftest import WriteIn, WriteNotebook, check
 
 Notebook = Any
@@ -87,6 +93,41 @@ def test_a_notebook_of_another_machine_brings_its_record(settings: Settings, exe
     assert record.manifest.versions == there.manifest.versions
     assert record.executed is not None
     assert only(here).id == there.id
+
+
+def test_a_run_that_was_not_seen_here_says_so(
+    settings: Settings, executed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A record made of a foreign notebook is marked wherever it is shown, and keeps nothing only a keeper can know."""
+
+    def forge(notebook: Notebook) -> None:
+        notebook.cells[-1].outputs[0].data[MIME] |= {
+            "resumes": "20260301-040506-tiny-0a1b2c",
+            "pruned": {"kernel.log": "0" * 64},
+            "cell_seconds": [1.5],
+            "redactions": 7,
+            "process": {"pid": 1, "started": 1.0},
+            "imported": {"at": "2020-01-01T00:00:00Z", "by": "nobody", "host": "x", "sha256": ""},
+        }
+
+    here, file = settings.model_copy(update={"home": tmp_path / "elsewhere"}), changed(executed, forge)
+    record = import_notebook(here, file)
+    known, imported = record.manifest, record.manifest.imported
+    assert (known.resumes, known.pruned, known.cell_seconds, known.process) == (None, {}, (), None)
+    assert known.redactions == 0
+    assert known.seal is not None
+    assert imported is not None
+    assert imported.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert (imported.by, imported.host) == (psutil.Process().username(), platform.node())
+    console = Console(width=200)
+    print_record(console, record)
+    print_records(console, [record])
+    said = capsys.readouterr().out
+    assert f"{imported}" in said
+    assert "imported: 1 WARN" in said
+    assert escape(str(imported)) in record_page(here, record)
+    assert import_notebook(here, file).manifest == known
+    assert import_notebook(settings, executed).manifest.imported is None
 
 
 def test_a_notebook_saved_too_early_is_not_taken_for_the_run(settings: Settings, executed: Path) -> None:
