@@ -20,7 +20,20 @@ _QUOTED = re.compile(
     r"""\\{1,16}(?:[nr]|(?:u001[bB]|x1[bB]|033|e)\[[0-9;:?]*[A-Za-z]|["'],\s*\\*["'])|["'],\s*\\*["']"""
 )
 """Line ends and colours as JSON and repr write them, and what stands between the texts of their lists."""
-_TAG = re.compile(r"</?[a-zA-Z!][^<>]*>")
+_TAG = re.compile(
+    r"""<!--(?:(?!<!--|-->).)*-->|</?[a-zA-Z!](?:[^<>"']++|"[^"<]*+"|'[^'<]*+')*+>|</?[a-zA-Z!][^<>]*>""", re.DOTALL
+)
+"""A comment, a tag with the signs in its attributes, and what only looks like one."""
+_HIDDEN = re.compile(
+    "[\0\xad\u200b-\u200f\u2060\ufeff]"
+    r"|&(?:amp;)*(?:shy|zwn?j|ZeroWidthSpace|NoBreak|#173|#820[3-7]|#8288|#[xX](?:[aA][dD]|200[b-fB-F]|2060));"
+    r"|\\{1,16}(?:x00|xad|u0000|u00ad|u200[b-f]|u2060|ufeff)"
+)
+"""What shows nothing, as NUL in UTF-16 and the places where a browser may break a word."""
+_PREFIX = re.compile(r"^[ \t]*(?:[>#*;-]|//)+ ?", re.MULTILINE)
+"""What quotations, comments and lists have before each line."""
+_APART = (" ", "-", ".", "_", ",", ", ")
+"""What may stand between all characters of a word."""
 _MAY_GO = " |\\"
 """Characters of a secret that may be taken for a fold or a part of an escape, and be missing from a view."""
 _MOST_ESCAPES = 15
@@ -83,7 +96,7 @@ def _within(lines: list[str]) -> Iterator[Span]:
 
 
 def views(text: str) -> Iterator[View]:
-    """Yield how a text is looked at: without folds, then without colours, without quoting, and without tags as well."""
+    """Yield how a text is looked at: without folds, colours, prefixes, what is hidden, quoting, tags."""
     view = View(text)
     folded = "\n" in text or "\r" in text
     if "\x1b" in text:
@@ -92,6 +105,14 @@ def views(text: str) -> Iterator[View]:
     if folded:
         view = view.unfolded()
     yield view
+    if folded and _PREFIX.search(text):
+        plain = View(text).without(_PREFIX).unfolded()
+        if plain.text != view.text:
+            yield plain
+    bare = view.without(_HIDDEN)
+    if bare is not view:
+        yield bare
+        view = bare
     for signs, noise in ((("\\", "',", '",'), _QUOTED), ("<", _TAG)):
         if any(sign in text for sign in signs):
             bare = view.without(noise)
@@ -123,10 +144,36 @@ def spellings(secret: str) -> list[Spelling]:
     One has it raw, or any of its characters escaped for JSON, Python, a shell, a URL or HTML, several times too; the
     others have it in base64, alone or within a longer text, and in hex.
     """
-    written = Spelling(max(re.findall("[A-Za-z0-9]+", secret), key=len, default=""), _escaped(secret))
+    cases = sorted({secret, secret.upper(), secret.lower()})
+    written = [Spelling(max(re.findall("[A-Za-z0-9]+", case), key=len, default=""), _escaped(case)) for case in cases]
+    apart = [Spelling(text, re.escape(text)) for text in (sign.join(secret) for sign in _APART)]
+    raw = secret.encode()
     quoted = {secret, quote(secret, safe=""), json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
     coded = {coded for form in quoted for coded in _coded(form.encode())}
-    return [written, *(Spelling(sign, pattern) for sign, pattern in sorted(coded))]
+    coded |= {each for name in ("utf-16-le", "utf-16-be") for each in _coded(secret.encode(name))}
+    coded |= {each for text in _in_base64(raw) for each in _coded(text.encode())} | set(_each(raw))
+    return [*written, *apart, *(Spelling(sign, pattern) for sign, pattern in sorted(coded))]
+
+
+def _in_base64(data: bytes) -> Iterator[str]:
+    """Yield what some bytes make of base64, wherever in it they begin: what depends on these bytes alone."""
+    for shift in range(3):
+        text = base64.b64encode(b"\0" * shift + data).decode().rstrip("=")
+        inner = text[-(-shift * 8 // 6) : (shift + len(data)) * 8 // 6]
+        if len(inner) >= _FEWEST:
+            yield inner
+
+
+def _each(data: bytes) -> Iterator[tuple[str, str]]:
+    """Yield sign and pattern of some bytes of which each is escaped: in hex with signs between, octal, for HTML."""
+    ways = [("%02x", between) for between in (" ", ":", "-", ", ")]
+    ways += [("%%%02x", ""), ("\\x%02x", ""), ("\\%03o", ""), ("\\%o", ""), ("\\u%04x", ""), ("0x%02x", ", ")]
+    ways += [("&#%d;", ""), ("&#x%02x;", "")]
+    for way, between in ways:
+        text = between.join(way % byte for byte in data)
+        yield text, re.escape(text)
+        upper = between.join(re.sub("[0-9a-f]+(?=;?$)", lambda match: match[0].upper(), way % byte) for byte in data)
+        yield upper, re.escape(upper)
 
 
 def _escaped(secret: str) -> str:

@@ -47,6 +47,21 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "folded": lambda s: "\n".join(s[n : n + 5] for n in range(0, len(s), 5)),
     "framed": lambda s: " │\r\n│ ".join(s[n : n + 5] for n in range(0, len(s), 5)),
     "list": lambda s: json.dumps([s[:3], s[3:]]),
+    "upper": str.upper,
+    "lower": str.lower,
+    "url-all": lambda s: "".join(f"%{byte:02X}" for byte in s.encode()),
+    "bytes-all": lambda s: "".join(f"\\x{byte:02x}" for byte in s.encode()),
+    "octal-all": lambda s: "".join(f"\\{byte:03o}" for byte in s.encode()),
+    "html-all": lambda s: "".join(f"&#{byte};" for byte in s.encode()),
+    "hex-pairs": lambda s: s.encode().hex(" "),
+    "hex-colons": lambda s: s.encode().hex(":").upper(),
+    "apart": " ".join,
+    "base64-twice": lambda s: base64.b64encode(base64.b64encode(s.encode())).decode(),
+    "utf-16": lambda s: "\0".join(s) + "\0",
+    "utf-16-base64": lambda s: base64.b64encode(s.encode("utf-16")).decode(),
+    "hidden": lambda s: s[:2] + "\u200b\xad" + s[2:4] + "&shy;" + s[4:],
+    "quoted": lambda s: f"\n> {s[:4]}\n> {s[4:]}",
+    "commented": lambda s: "<!-- a > b --><i title='>'>".join(html.escape(c) for c in s),
     "tagged": lambda s: "</span><span class='a'>".join(html.escape(c) for c in s),
 }
 
@@ -131,7 +146,7 @@ def test_a_mask_that_would_begin_a_secret_becomes_none() -> None:
     assert redact("first-one-1second-2") == MASK
 
 
-@pytest.mark.parametrize("piece", ["\\", '"', "<a", "\x1b[", " \r", '\\n",'], ids=repr)
+@pytest.mark.parametrize("piece", ["\\", '"', "<a", "<!--", '<a "', "\n> ", "\x1b[", " \r", '\\n",'], ids=repr)
 def test_no_text_takes_long(piece: str) -> None:
     """A text made to be slow takes a moment, with a secret in it too."""
     secret, begun = 'a\\"7>sw0rd<fish&\\', time.monotonic()

@@ -16,12 +16,15 @@ from k1nb.records._staging import RESERVE
 from k1nb.secrets import Redactor
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_TOGETHER = 524_288
+"""Characters of outputs before a cell that are masked together with it."""
 
 
 class Manager(NotebookExecutionManager):  # type: ignore[misc] # papermill has no annotations
     """Saves the notebook into its run's staging folder after each cell, and to papermill's output where there is one.
 
-    Only the cell that is at work is masked anew each time. A disk that is full ends the run: RunBroken.
+    Only the cell that is at work is masked anew each time, with what was put out just before it, for a secret may go on
+    from cell to cell. A disk that is full ends the run: RunBroken.
     """
 
     def __init__(
@@ -38,6 +41,10 @@ class Manager(NotebookExecutionManager):  # type: ignore[misc] # papermill has n
         self._redact = redact
         self._on_progress = on_progress
         self._masked: dict[int, Any] = {}
+        self._before: list[Any] = []
+        """The cells before the one at work, masked as they were when it began."""
+        self._sizes: list[int] = []
+        """Characters that these put out."""
         self._at = -1
         self._ended = False
         """Nothing is saved any more: the disk is full, or the notebook waits to be told its verdict."""
@@ -81,15 +88,30 @@ class Manager(NotebookExecutionManager):  # type: ignore[misc] # papermill has n
         """Return a copy of the notebook with every secret masked."""
         if whole:  # also what is split between two cells
             return redacted_notebook(self.nb, self._redact)
+        first, at = self._window(), max(self._at, 0)
+        masked = redacted_notebook({"cells": [*self._before[first:], *self.nb.cells[at : at + 1]]}, self._redact)
+        self._masked |= dict(enumerate(masked.cells, first))
         for place, cell in enumerate(self.nb.cells):
-            if place == self._at or place not in self._masked:
+            if place not in self._masked:
                 self._masked[place] = redacted_notebook({"cells": [cell]}, self._redact).cells[0]
         copy = redacted_notebook({**self.nb, "cells": []}, self._redact)
-        copy.cells = list(self._masked.values())
+        copy.cells = [self._masked[place] for place in range(len(self.nb.cells))]
         return copy
+
+    def _window(self) -> int:
+        """Return the first cell that is masked anew with the one at work: more than one where they put out little."""
+        room = _TOGETHER
+        for place in range(len(self._before) - 1, -1, -1):
+            room -= self._sizes[place]
+            if room < 0 and place < len(self._before) - 1:
+                return place + 1
+        return 0
 
     def cell_start(self, cell: Any, cell_index: int = 0, **options: Any) -> None:
         """Note that a cell begins."""
+        for place in range(len(self._sizes), cell_index):
+            self._sizes.append(len(str(self._masked[place].get("outputs", ""))))
+        self._before = [self._masked[place] for place in range(cell_index)]
         self._at = cell_index
         super().cell_start(cell, cell_index, **options)
         self._tell(done=False)

@@ -30,7 +30,7 @@ _EMBEDDED = re.compile(r"(?<=;base64,)[A-Za-z0-9+/=\s]+")
 _PACKED = re.compile(rb"\x78[\x01\x5e\x9c\xda]|\x1f\x8b\x08")
 _UNPACKED_LIMIT = 1 << 20
 """Bytes that are looked at of each packed part: descriptions are short, and pixels say nothing."""
-_APART = "\0"
+_APART = "\x1e"
 
 Slot = tuple[Any, Any]
 """A container, and the key or index of a text in it."""
@@ -180,6 +180,8 @@ class _Scrub:
         else:
             data = output.get("data")
             shown = _parts(data, "text/plain") if isinstance(data, dict) else ()
+            if isinstance(data, dict):
+                self._channels.setdefault("text/html", []).extend(_parts(data, "text/html"))
             slots = [*_parts(output, "evalue"), *_parts(output, "traceback"), *shown]
         self._channels.setdefault("", []).extend(slots)
 
