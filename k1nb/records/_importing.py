@@ -27,7 +27,8 @@ def import_notebook(settings: Settings, file: Path) -> Record:
     One that broke after it had concluded takes a verdict that passes back.
 
     The run's manifest is found in the notebook's outputs; a record that is made of it says that it was imported. A
-    notebook that never concluded becomes INTERRUPTED. The same notebook may be imported again. Raises StorageError or RecordError, also for one that was never executed.
+    notebook that never concluded becomes INTERRUPTED.
+    The same notebook may be imported again. Raises StorageError or RecordError, also for one that was never executed.
     """
     executed = read_notebook(file)
     _refuse_unexecuted(file, executed)
