@@ -11,9 +11,12 @@ from k1nb.config import Settings
 from k1nb.errors import ParameterError, UnknownName, UsageError
 from k1nb.firmware import commit_change, ensure_sample_repository
 from k1nb.records import resume_run, run_notebook
+from k1nb.records._resume import claimed
+from k1nb.records._staging import Staging
 from tests.conftest import BENCH
 from tests.faults._resume import STARTED, VERIFIED, deliver, wrong
 from tests.records.conftest import check, write
+from tests.records.samples import heap, sealed
 from tests.test_line import flashes
 
 
@@ -57,3 +60,19 @@ def test_a_run_that_concluded_is_not_resumed(settings: Settings, tmp_path: Path)
     done = run_notebook(settings, str(write(tmp_path, check("FAIL"))), {})
     with pytest.raises(UsageError, match="has concluded: FAIL"):
         resume_run(settings, done.id)
+
+
+def test_a_broken_run_is_gone_on_from_once(settings: Settings) -> None:
+    """While a run goes on from it, and once one has concluded, no other may; one that broke leaves it free."""
+    staging, broken = Staging(settings), sealed(settings)
+    sealed(settings, resumes=broken.id)
+    with claimed(settings, broken.id):
+        under_way = staging.update(staging.begin("daily_health"), resumes=broken.id)
+    with pytest.raises(UsageError, match=f"{under_way.id} is going on"), claimed(settings, broken.id):
+        pass
+    staging.settle(under_way, reason="cell 2: it broke")
+    done = sealed(settings, heap(), resumes=broken.id)
+    with pytest.raises(UsageError, match=f"{done.id} has gone on .* concluded: OK"), claimed(settings, broken.id):
+        pass
+    with claimed(settings, None), claimed(settings, done.id):
+        pass

@@ -21,6 +21,7 @@ from k1nb.records._notebook import INJECTED, source_sum, tagged, words
 from k1nb.records._parameters import Value, assigned, checked, refuse_secrets, refuse_unknown
 from k1nb.records._progress import Progress
 from k1nb.records._record import Record, versions_of
+from k1nb.records._resume import claimed
 from k1nb.records._run import UNNAMED, parameters_of, target_of
 from k1nb.records._signals import raising
 from k1nb.records._staging import KERNEL_LOG, Staging
@@ -55,16 +56,16 @@ class Engine(NBClientEngine):  # type: ignore[misc] # papermill has no annotatio
         foreign = foreign_kernel(nb.metadata, kernel_name)
         parameters = {} if foreign else refuse_parameters(nb, settings.redact)
         staging = Staging(settings)
-        record = staging.begin(_name(input_path), run=run)
         with raising(), masked_logging(settings.redact):
-            record = staging.update(
-                record,
-                parameters=parameters,
-                source=source_sum(input_path),
-                target=target_of(settings),
-                resumes=resumes,
-                versions=versions_of(*_PACKAGES),
-            )
+            with claimed(settings, resumes):
+                record = staging.update(
+                    staging.begin(_name(input_path), run=run),
+                    parameters=parameters,
+                    source=source_sum(input_path),
+                    target=target_of(settings),
+                    resumes=resumes,
+                    versions=versions_of(*_PACKAGES),
+                )
             mark(nb, record.manifest)
             said = ("progress_bar", "log_output", "autosave_cell_every")
             manager = Manager(

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from k1nb.checks import Verdict
 from k1nb.config import Settings
 from k1nb.errors import ParameterError, RecordError, StorageError, UnknownName, UsageError
+from k1nb.paths import private
 from k1nb.records._archive import Archive
 from k1nb.records._notebook import read_notebook, shipped, source_sum
 from k1nb.records._record import NOTEBOOK, Record
@@ -45,6 +50,37 @@ def resumption(settings: Settings, run: str) -> Resumption:
             hint=f"begin another: k1nb run {record.notebook} -p {masked}=…",
         )
     return Resumption(record.id, _file(record), dict(record.parameters))
+
+
+@contextmanager
+def claimed(settings: Settings, run: str | None) -> Iterator[None]:
+    """Let one process at a time stage a run that goes on from this broken one; None stands for a run that does not.
+
+    Raises UsageError where another run is going on from it, or has done so and concluded, and StorageError.
+    """
+    if run is None:
+        yield
+        return
+    lock = FileLock(private(settings.paths.records) / ".resume.lock", timeout=settings.timings.seal_lock, mode=0o600)
+    try:
+        with lock:
+            _refuse_resumed(settings, run)
+            yield
+    except Timeout as error:
+        raise StorageError(f"another process holds {lock.lock_file}", hint="wait for it, or end it") from error
+
+
+def _refuse_resumed(settings: Settings, run: str) -> None:
+    for other in Archive(settings.paths).list():
+        if other.manifest.resumes != run:
+            continue
+        if other.running:
+            raise UsageError(f"run {other.id} is going on from run {run} already", hint=f"k1nb records show {other.id}")
+        if other.verdict is not Verdict.INTERRUPTED:
+            raise UsageError(
+                f"run {other.id} has gone on from run {run}, and concluded: {other.verdict}",
+                hint=f"begin another: k1nb run {other.notebook}",
+            )
 
 
 def _file(record: Record) -> Path:

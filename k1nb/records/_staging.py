@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from k1nb.config import Settings
@@ -68,14 +69,19 @@ class Staging:
         """Make a run's folder in staging appear with its manifest in it."""
         refuse_name(f"{manifest.run} {manifest.notebook}", self._redact)
         private(self._paths.records)
-        fresh = private(private(self._paths.staging) / f".{manifest.run}")
-        folder = self._paths.staging / manifest.run
+        folder = private(self._paths.staging) / manifest.run
+        fresh = private(folder.with_name(f".{manifest.run}.{token_hex(4)}"))  # two may begin under one id
         try:
             write_manifest(fresh, manifest)
             _hold(fresh / RESERVE)
             self._lives[manifest.run] = Life(fresh)
             return fresh.rename(folder)
         except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                # Not the error for a broken run: whoever gave us this id must not take the other's run for his.
+                raise StorageError(
+                    f"there is a run {manifest.run} already", hint=f"k1nb records show {manifest.run}"
+                ) from None
             raise unwritable(folder, error) from error
         finally:
             shutil.rmtree(fresh, ignore_errors=True)  # there only where one of these failed

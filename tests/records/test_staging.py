@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from k1nb.checks import Check, Status, Verdict
 from k1nb.config import Settings
-from k1nb.errors import RecordError
+from k1nb.errors import RecordError, StorageError
 from k1nb.records import Archive
 from k1nb.records._archive import LOST
 from k1nb.records._life import ALIVE, life_of
@@ -251,8 +251,6 @@ def test_a_run_that_is_not_under_way_cannot_be_joined(staging: Staging) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
 def test_a_folder_of_somebody_else_is_refused(settings: Settings) -> None:
     """Records are not written into another user's folder."""
-    from k1nb.errors import StorageError
-
     settings.paths.records.mkdir(parents=True)
     os.chown(settings.paths.records, 12345, 12345)
     with pytest.raises(StorageError, match="another user"):
@@ -309,3 +307,12 @@ def test_a_run_whose_manifest_cannot_be_masked_is_sealed_without_that_field(sett
     assert settled.checks == (OK,)
     assert settled.reason == "versions held a secret that could not be masked, and was not kept"
     assert "9f3a7c21" not in (settled.folder / "manifest.json").read_text()
+
+
+def test_of_two_runs_that_begin_under_one_id_one_is_told_so(settings: Settings) -> None:
+    """The second one hears that the id is taken, and neither its manifest nor its folder gets into the first one's."""
+    first = Staging(settings).begin("tiny", run="20260301-040506-tiny-0a1b2c")
+    with pytest.raises(StorageError, match="there is a run 20260301-040506-tiny-0a1b2c already"):
+        Staging(settings).begin("other", run=first.id)
+    assert [f.name for f in settings.paths.staging.iterdir()] == [first.id]
+    assert Staging(settings).staged(first.id).manifest == first.manifest
