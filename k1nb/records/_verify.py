@@ -24,7 +24,7 @@ from k1nb.records._chain import KEY, Chain, Head, SignedHead, head_texts, public
 from k1nb.records._minisign import PublicKey, SecretKey
 from k1nb.records._record import MANIFEST, Manifest, earlier_manifest, earlier_manifests, signature_of
 
-_OWN = re.compile(r"[0-9A-F]{16}\.(pub|head)|\.lock|\.staging|\.index\.sqlite(-wal|-shm|-journal)?")
+_OWN = re.compile(r"[0-9A-F]{16}\.(pub|head)|\.(resume\.)?lock|\.staging|\.index\.sqlite(-wal|-shm|-journal)?")
 """What lies beside the records."""
 _EARLIER = re.compile(r"manifest\.[0-9]+\.json")
 Progress = Callable[[int, int], None]
