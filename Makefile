@@ -1,5 +1,6 @@
 # make demo   the whole line, from nothing to a daily-health record
 # make test   what a newcomer and CI run
+# make long   the tests that take half a minute each, which make test leaves out
 # make faults the fault matrices, which write docs/faults.md and docs/records-faults.md; takes its time
 # make endurance  long runs under kills and over a day, which write docs/endurance.md; wants a quiet machine
 # make bench  the benchmarks, which write docs/benchmarks.md; wants a quiet machine
@@ -9,7 +10,7 @@
 # make clean  remove what make created here
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults endurance bench peers check lock clean
+.PHONY: help demo test long faults endurance bench peers check lock clean
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$p && break; done)
@@ -32,6 +33,9 @@ demo: .venv/ready
 
 test: .venv/ready
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadgroup
+
+long: .venv/ready
+	$(BIN)/python -m pytest -m long --numprocesses 2 --dist loadgroup
 
 faults: .venv/ready
 	$(BIN)/python -m tests.faults

@@ -20,6 +20,7 @@ from tests.records.samples import heap, sealed
 from tests.test_line import flashes
 
 
+@pytest.mark.long
 def test_a_delivery_that_is_killed_and_resumed(line: Settings) -> None:
     """Killed once it has begun and once it is done, a delivery has one execution, one flash and the verdict OK.
 

@@ -60,6 +60,7 @@ def test_a_bad_canary_stops_the_rollout(fleet: Fleet) -> None:
         rollout.resume(fleet.settings, conductor, rollout.find(conductor, consent))
 
 
+@pytest.mark.long
 def test_a_rollout_whose_worker_host_is_killed_goes_on_by_itself(fleet: Fleet) -> None:
     """Killed in the middle of a wave, no device is flashed twice; the one that is off is named, and picked up later."""
     good, before = fleet.artifact(2), fleet.flashes()
@@ -94,6 +95,7 @@ def test_a_rollout_whose_worker_host_is_killed_goes_on_by_itself(fleet: Fleet) -
     assert fleet.plan(good, POLICY).plan.steps == ()
 
 
+@pytest.mark.long
 def test_people_approve_resume_pause_and_abort_between_deployments(fleet: Fleet) -> None:
     """A wave waits for its approval; a pause and an abort let what is under way end, and begin nothing more.
 

@@ -6,6 +6,8 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from k1nb.conductor import Conductor, ExecutionStatus
 from k1nb.config import Settings, environment
 from k1nb.device import Inventory
@@ -17,6 +19,7 @@ LOOKS = 4
 """How many executions, and commands, look at the device beside the exporters and the notebook."""
 
 
+@pytest.mark.long
 def test_exporter_workers_and_a_notebook_are_never_refused(line: Settings, free_port: FreePort) -> None:
     """While two exporters, the workers, a notebook and an operator look at one device, it refuses nobody's call."""
     bench = Inventory(line.paths).get(BENCH)

@@ -112,6 +112,7 @@ def test_a_commit_that_warns_stops_at_the_gate(line: Settings) -> None:
     assert {name: handler.output[name] for name in wanted} == wanted
 
 
+@pytest.mark.long
 def test_a_transfer_that_is_cut_is_repeated(impatient: Settings, faulty: Device) -> None:
     """The attempt that was cut has failed and left the old image; the next one succeeds, with one flash in all."""
     commit = commit_change(ensure_sample_repository(impatient.paths))

@@ -325,6 +325,7 @@ async def test_a_worker_keeps_its_name(host_settings: Settings, conductor_url: s
     assert worker_id(host_settings) != worker_id(settings_for(conductor_url, tmp_path / "other"))
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)  # a server is started twice
 async def test_a_server_restart_loses_nothing(settings: Settings) -> None:
     """A task that ran while the server was restarted is completed once, and the host serves on.
