@@ -23,7 +23,7 @@ FreePort = Callable[[], int]
 BENCH = "bench"
 """Name of the simulated device in the session's stack."""
 SHARED = {"conductor_url", "conductor_database", "line"}
-"""Fixtures of which there is one per process of a parallel run."""
+"""Fixtures of which there is one per session."""
 FIRST_PORT = 20_000
 PORTS = 3_000
 """How many each process of a parallel run may give."""
@@ -45,14 +45,10 @@ def _own_environment() -> Iterator[None]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep what shares a stack and is of one folder, or one file of this one, in one process of a parallel run.
-
-    Each process has a stack of its own; the tests of a folder may build on what others of it have left.
-    """
+    """Keep all that shares the session's stack in one process, for there is one of it."""
     for item in items:
         if SHARED & set(getattr(item, "fixturenames", ())):
-            place = item.path.relative_to(Path(__file__).parent).parts[0]
-            item.add_marker(pytest.mark.xdist_group(place.removesuffix(".py")))
+            item.add_marker(pytest.mark.xdist_group("stack"))
 
 
 @pytest.fixture(scope="session")
