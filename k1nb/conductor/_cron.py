@@ -129,7 +129,8 @@ def _range(text: str, item: str, field: _Field) -> Sequence[int]:
         raise _wrong(text, f"{item!r} is no {field.name}")
     step = int(match["step"] or 1)
     if match["first"] == "*":
-        first, last = field.least, field.most
+        # The server counts a week from Monday, 1, to Sunday, 7, though 0 may be written for that.
+        first, last = 1 if field is _WEEKDAY else field.least, field.most
     else:
         first = _value(text, match["first"], field)
         last = _value(text, match["last"], field) if match["last"] else field.most if match["step"] else first

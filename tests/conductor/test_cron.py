@@ -6,7 +6,7 @@ import itertools
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from k1nb.conductor import Conductor, Cron, zone_of
@@ -36,6 +36,8 @@ CRONS = st.tuples(
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cron=CRONS)
+@example(cron="* * * ? * */2")
+@example(cron="0 0 0 ? * */3")
 def test_the_next_times_are_those_of_the_server(conductor: Conductor, cron: str) -> None:
     """Whatever the six fields are, the next five times are what the server's own scheduler names."""
     before = datetime.now(UTC)
