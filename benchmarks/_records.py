@@ -23,7 +23,7 @@ from k1nb.device import Device, Inventory
 from k1nb.paths import share
 from k1nb.records import Archive, Index, Record, Wanted, search, verify
 from k1nb.records._archive import folders
-from k1nb.records._chain import Head, SignedHead
+from k1nb.records._chain import KEY, Head, SignedHead
 from k1nb.records._minisign import SecretKey
 from k1nb.records._record import MANIFEST, Seal, files_in, manifest_text, read_manifest, signature_of
 
@@ -165,7 +165,8 @@ def _verified(settings: Settings, runs: int, say: Callable[[str], None]) -> list
 
 def seal_all(settings: Settings) -> None:
     """Sign every record, the oldest first, without waiting for the disk as sealing does."""
-    key, records, previous = SecretKey.new(), settings.paths.records, None
+    key = SecretKey.parse((settings.paths.keys / KEY).read_text(encoding="utf-8"))
+    records, previous = settings.paths.records, None
     for number, folder in enumerate(sorted(folders(records)), 1):
         manifest = read_manifest(folder)
         sums = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files_in(folder)}
