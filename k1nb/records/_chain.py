@@ -28,6 +28,7 @@ from k1nb.records._record import (
     earlier_manifests,
     manifest_text,
     signature_of,
+    sum_of,
 )
 from k1nb.timings import Timings
 
@@ -342,7 +343,7 @@ def _link(file: Path, new: Path) -> None:
 
 def _sum(file: Path) -> str | None:
     try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
+        return sum_of(file)
     except OSError:
         return None
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from k1nb.checks import verdict
 from k1nb.config import Settings
-from k1nb.records._record import MANIFEST, Record
+from k1nb.records._record import MANIFEST, Record, sum_of
 from k1nb.records._verify import verify_record
 
 
@@ -26,7 +24,7 @@ def doubts(settings: Settings, record: Record) -> list[str]:
     for name, digest in record.files.items():
         file = record.folder / name
         try:
-            if hashlib.sha256(file.read_bytes()).hexdigest() != digest:
+            if sum_of(file) != digest:
                 found.append(f"{name} is not what was kept: its SHA-256 is another one")
         except FileNotFoundError:
             found.append(f"{name} is missing")

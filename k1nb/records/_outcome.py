@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import re
@@ -14,7 +13,7 @@ from k1nb.config import Settings
 from k1nb.errors import ParameterError, RecordError
 from k1nb.paths import Paths
 from k1nb.records._archive import LOST, alive, broken, record_in
-from k1nb.records._record import MANIFEST, Record
+from k1nb.records._record import MANIFEST, Record, sum_of
 from k1nb.records._staging import Staging
 
 _ID = re.compile(r"[0-9]{8}-[0-9]{6}-[A-Za-z0-9_-]{1,80}", re.ASCII)
@@ -41,7 +40,7 @@ def head_of(record: Record) -> Head | None:
     seal = record.manifest.seal
     if seal is None:
         return None
-    return Head(seal.number, hashlib.sha256((record.folder / MANIFEST).read_bytes()).hexdigest(), seal.chain)
+    return Head(seal.number, sum_of(record.folder / MANIFEST), seal.chain)
 
 
 def find_run(settings: Settings, run: str) -> Record | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import json
 from datetime import UTC, datetime
 from html import escape
@@ -17,7 +16,7 @@ from k1nb.records import _html, _markup
 from k1nb.records._cells import PLAIN, Cell, Output, cells_of, left_texts
 from k1nb.records._doubts import doubts
 from k1nb.records._index import why
-from k1nb.records._record import MANIFEST, Record
+from k1nb.records._record import MANIFEST, Record, sum_of
 from k1nb.records._table import tally, worst_first
 
 _MOST = 200_000
@@ -199,7 +198,7 @@ def _left(record: Record) -> str:
 def _foot(record: Record) -> str:
     file = record.folder / MANIFEST
     try:
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        digest = sum_of(file)
     except OSError:
         digest = "unknown, for it cannot be read"
     return (

@@ -313,6 +313,11 @@ def earlier_manifests(folder: Path) -> dict[int, Path]:
     return {int(match[1]): folder / match[0] for match in map(_EARLIER.fullmatch, _names(folder)) if match}
 
 
+def sum_of(file: Path) -> str:
+    """Return the SHA-256 of a file, in hex."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
 def signature_of(file: Path) -> Path:
     """Return where the signature of a file lies."""
     return file.with_name(f"{file.name}.minisig")

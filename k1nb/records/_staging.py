@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import platform
 import shutil
@@ -32,6 +31,7 @@ from k1nb.records._record import (
     files_in,
     new_id,
     read_manifest,
+    sum_of,
     write_manifest,
 )
 from k1nb.records._redaction import leaks, leaky, masks, redacted_notebook
@@ -282,4 +282,4 @@ def refuse_name(notebook: str, redact: Redactor) -> None:
 
 
 def _sums(folder: Path) -> dict[str, str]:
-    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files_in(folder)}
+    return {file.name: sum_of(file) for file in files_in(folder)}

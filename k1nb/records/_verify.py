@@ -22,7 +22,7 @@ from k1nb.paths import Paths, write_text
 from k1nb.records._archive import folders
 from k1nb.records._chain import KEY, Chain, Head, SignedHead, head_texts, public_keys, read_exactly
 from k1nb.records._minisign import PublicKey, SecretKey
-from k1nb.records._record import MANIFEST, Manifest, earlier_manifest, earlier_manifests, signature_of
+from k1nb.records._record import MANIFEST, Manifest, earlier_manifest, earlier_manifests, signature_of, sum_of
 
 _OWN = re.compile(r"[0-9A-F]{16}\.(pub|head)|\.(resume\.)?lock|\.staging|\.index\.sqlite(-wal|-shm|-journal)?")
 """What lies beside the records."""
@@ -308,7 +308,7 @@ def _damaged(name: str) -> bool:
 
 def _differs(file: Path, wanted: str) -> str | None:
     try:
-        return None if hashlib.sha256(file.read_bytes()).hexdigest() == wanted else "it was changed after it was sealed"
+        return None if sum_of(file) == wanted else "it was changed after it was sealed"
     except OSError as error:
         return f"it cannot be read: {error.strerror}"
 
