@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 
 from k1nb.errors import UsageError
 
-FARTHEST = timedelta(days=366 * 8 + 1)
-"""How far is looked: one that runs on the 29th of February may have eight years between two times."""
+FARTHEST = timedelta(days=366 * 40)
+"""How far is looked: between two Mondays that are a 29th of February may lie forty years."""
 _SLACK = timedelta(hours=3)
 """By which a time of the clock may be nearer than it looks: an hour has its minutes, and clocks are put forward."""
 _MONTHS = dict(zip("JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split(), range(1, 13), strict=True))  # noqa: SIM905 - a line of twelve words
@@ -134,6 +134,8 @@ def _range(text: str, item: str, field: _Field) -> Sequence[int]:
     else:
         first = _value(text, match["first"], field)
         last = _value(text, match["last"], field) if match["last"] else field.most if match["step"] else first
+        if field is _WEEKDAY and match["last"] and first == 7:
+            first = 0  # A Sunday that a span begins with comes before Monday, for the server as for most people.
     if first > last or not step:
         raise _wrong(text, f"{item!r} names no {field.name}")
     return range(first, last + 1, step)

@@ -8,6 +8,8 @@ from typing import Any
 
 _LEAST = 0.01
 """Seconds; nbclient takes zero for no limit."""
+_EARLY = 0.1
+"""Seconds by which a wait may end before its time: the kernel's sockets are waited for in whole milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,6 @@ class Limits:
 
     def exceeded(self, number: int) -> str:
         """Say which limit the cell of that number has run into."""
-        if self.left <= 0:
+        if self.left <= _EARLY:
             return f"the run took longer than {self.run:g} s, in cell {number}"
         return f"cell {number} took longer than {self.cell:g} s"
