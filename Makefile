@@ -26,6 +26,7 @@ help:
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q k1nb # where PYTHONDONTWRITEBYTECODE is set, each process would do that anew
 	@touch $@
 
 demo: .venv/ready
