@@ -33,10 +33,10 @@ demo: .venv/ready
 	@$(BIN)/k1nb demo
 
 test: .venv/ready
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadgroup
 
 long: .venv/ready
-	$(BIN)/python -m pytest -m long --numprocesses 2 --dist loadgroup
+	$(BIN)/python -m pytest -m long --numprocesses 3 --dist loadgroup
 
 faults: .venv/ready
 	$(BIN)/python -m tests.faults

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import shutil
@@ -22,8 +23,8 @@ from k1nb.timings import Timings
 FreePort = Callable[[], int]
 BENCH = "bench"
 """Name of the simulated device in the session's stack."""
-SHARED = {"conductor_url", "conductor_database", "line"}
-"""Fixtures of which there is one per session."""
+SHARED = {"line": "line", "conductor_url": "server", "conductor_database": "server"}
+"""Fixtures of which a process of a parallel run has one, and the group that keeps their tests in one process."""
 FIRST_PORT = 20_000
 PORTS = 3_000
 """How many each process of a parallel run may give."""
@@ -45,10 +46,12 @@ def _own_environment() -> Iterator[None]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep all that shares the session's stack in one process, for there is one of it."""
+    """Keep what shares a stack in one process of a parallel run: the tests of the line, and those of the server."""
     for item in items:
-        if SHARED & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.xdist_group("stack"))
+        names = getattr(item, "fixturenames", ())
+        groups = [group for fixture, group in SHARED.items() if fixture in names]
+        if groups:
+            item.add_marker(pytest.mark.xdist_group(groups[0]))
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +62,7 @@ def free_port() -> FreePort:
     """
     worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
     first = FIRST_PORT + PORTS * int(worker)
-    candidates = iter(random.sample(range(first, first + PORTS), PORTS))
+    candidates = itertools.cycle(random.sample(range(first, first + PORTS), PORTS))  # all of them are used in a run
 
     def find() -> int:
         return next(port for port in candidates if _is_free(port))
