@@ -14,7 +14,7 @@ from k1nb.records import resume_run, run_notebook
 from k1nb.records._resume import claimed
 from k1nb.records._staging import Staging
 from tests.conftest import BENCH
-from tests.faults._resume import STARTED, VERIFIED, deliver, wrong
+from tests.faults._resume import STARTED, VERIFIED, delivery_of, killed_and_resumed, wrong
 from tests.records.conftest import check, write
 from tests.records.samples import heap, sealed
 from tests.test_line import flashes
@@ -27,7 +27,8 @@ def test_a_delivery_that_is_killed_and_resumed(line: Settings) -> None:
     `python -m tests.faults --only resumed` kills it after each of its steps.
     """
     before = flashes(line)
-    chain = deliver(line, commit_change(ensure_sample_repository(line.paths)), BENCH, (STARTED, VERIFIED))
+    intent = delivery_of(line, commit_change(ensure_sample_repository(line.paths)), BENCH)
+    chain = killed_and_resumed(line, intent, (STARTED, VERIFIED))
     assert list(wrong(chain, flashes(line) - before)) == []
     assert chain.last.manifest.devices == (BENCH,)
 

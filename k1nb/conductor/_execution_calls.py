@@ -63,8 +63,12 @@ class ExecutionCalls(Connection):
 
     def running(self, name: str, correlation_id: str) -> str | None:
         """Return the id of the newest execution of a workflow that works for one intent now; None without one."""
-        started = self.correlated(name, correlation_id, closed=False)
-        return next((execution.id for execution in started if not execution.status.terminal), None)
+        return self.begun(name, correlation_id)
+
+    def begun(self, name: str, correlation_id: str, since: datetime | None = None) -> str | None:
+        """Return the id of the newest execution for one intent that works now, or that began at `since` or after it."""
+        found = self.correlated(name, correlation_id, closed=since is not None)
+        return next((each.id for each in found if not each.status.terminal or _began(each, since)), None)
 
     def running_ids(self, name: str, version: int) -> list[str]:
         """Return the ids of the executions of one version of a workflow that have not ended; this does not lag.
@@ -268,6 +272,10 @@ def begin_at(execution: Execution, reference: str) -> str:
             hint=f"`k1nb executions retry {execution.id}` goes on where it failed",
         )
     return execution.tasks[places[-1]].id
+
+
+def _began(execution: Execution, since: datetime | None) -> bool:
+    return since is not None and execution.started_at is not None and execution.started_at >= since
 
 
 def _failed(status: TaskStatus) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from k1nb._http import run
@@ -44,6 +45,8 @@ class DeliveryFacts:
     current: Deployment | None
     artifact: Artifact | None
     """The artifact that the ledger says the device runs."""
+    newest: Deployment | None = None
+    """The ledger's last row of the device, accepted or not."""
     limits: HealthLimits = field(default_factory=HealthLimits)
 
     @property
@@ -84,7 +87,8 @@ def observe(
     entry = resolve(settings, device or None)
     source = repository(settings, repo)
     commit = resolve_commit(source, commit_sha, branch=branch)
-    current = Ledger(settings.paths).current(entry.mac)
+    ledger = Ledger(settings.paths)
+    current = ledger.current(entry.mac)
     return DeliveryFacts(
         device=entry,
         repository=source,
@@ -94,6 +98,7 @@ def observe(
         readings=run(try_readings, settings, entry),
         current=current,
         artifact=_artifact(settings, current),
+        newest=next(iter(ledger.history(entry.mac, 1)), None),
         limits=HealthLimits.of(settings),
     )
 
@@ -116,6 +121,7 @@ def plan(facts: DeliveryFacts) -> Plan:
         "commit": facts.commit.sha,
         "environment": facts.environment,
         "artifact on the device": known,
+        "last entry": facts.newest and facts.newest.id,  # what was consented to once is not done twice
     }
     if facts.up_to_date:
         return Plan(purpose, (), preconditions)
@@ -141,20 +147,23 @@ def apply(
     planned: Plan,
     *,
     consent: str = "",
+    since: datetime | None = None,
     on_change: Callable[[Execution], None] | None = None,
 ) -> Delivery | None:
     """Carry out a plan that was consented to and follow it to its end; None where nothing is to be done.
 
-    The same delivery that is under way already is followed, whatever consent it was begun with. Without `consent`
-    nothing is applied. Raises ConsentError
-    where the consent is for another plan, also when what was observed has changed since, and for a production device.
+    The same delivery that is under way already, or that has begun at `since` or after it, is followed, whatever consent
+    it was begun with. Without `consent` nothing is applied. Raises ConsentError where the consent is for another plan,
+    also when what was observed has changed since, and for a production device.
     """
-    if not planned.steps or not consent:
+    if not consent or not (planned.steps or since):
         return None
     with Conductor.from_settings(settings) as conductor:
         # What is under way was consented to, and changes device and ledger by itself; to follow it is no effect.
-        execution_id = conductor.running(PIPELINE, facts.key)
+        execution_id = conductor.begun(PIPELINE, facts.key, since)
         if execution_id is None:
+            if not planned.steps:
+                return None
             planned.require(consent)
             execution_id = _start(conductor, settings, facts, planned)
         execution = conductor.wait(execution_id, timings=settings.timings, on_change=on_change)

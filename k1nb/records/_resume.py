@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,18 @@ def _refuse_resumed(settings: Settings, run: str) -> None:
                 f"run {other.id} has gone on from run {run}, and concluded: {other.verdict}",
                 hint=f"begin another: k1nb run {other.notebook}",
             )
+
+
+def began(archive: Archive, record: Record) -> datetime | None:
+    """Return when the first of the broken runs began that a run goes on from; None where it goes on from none.
+
+    Raises UnknownName where the record of one is gone.
+    """
+    at = None
+    while record.manifest.resumes is not None:
+        record = archive.get(record.manifest.resumes)
+        at = record.started_at
+    return at
 
 
 def _file(record: Record) -> Path:

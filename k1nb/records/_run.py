@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from k1nb.checks import Check, Verdict, verdict
 from k1nb.config import Settings, load
 from k1nb.errors import ParameterError, RecordError, VerdictNotPassed
+from k1nb.records._archive import Archive
 from k1nb.records._notebook import PARAMETERS, find_notebook, read_template, tagged
 from k1nb.records._parameters import (
     Parameter,
@@ -22,6 +23,7 @@ from k1nb.records._parameters import (
     refuse_unknown,
 )
 from k1nb.records._record import Manifest, Record
+from k1nb.records._resume import began
 from k1nb.records._staging import Staging
 from k1nb.records._table import tally, verdict_html, verdict_text, worst_first
 
@@ -62,6 +64,11 @@ class Run:
     def parameters(self) -> dict[str, Any]:
         """The parameters' values, as validated."""
         return dict(self._record.parameters)
+
+    @property
+    def since(self) -> datetime | None:
+        """When the first of the broken runs began that this one goes on from; None where it goes on from none."""
+        return began(Archive(self.settings.paths), self._record)
 
     @property
     def checks(self) -> tuple[Check, ...]:

@@ -9,8 +9,9 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -25,20 +26,36 @@ from tests.faults._table import Row, read_rows, replaced, write_page, write_rows
 SCALE = 0.5
 """Of every wait; smaller, and the server's own start would be too slow for its deadline on a busy machine."""
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
-_CASES = tuple(
-    (group, case)
-    for group, cases in (("Commits and images", _commits.CASES), ("Faults of the device", _device.CASES))
-    for case in cases
-)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    group: str
+    name: str
+    run: Callable[[Bench], Row]
+    settled: bool = True
+    """Whether the device has to run its last good image before."""
+
+
 _END = ("After all of them", "`k1nb down`")
+
+
+def _faults() -> Iterator[_Fault]:
+    for group, cases in (("Commits and images", _commits.CASES), ("Faults of the device", _device.CASES)):
+        for case in cases:
+            yield _Fault(group, case.fault, partial(_case.run, group=group, case=case))
+    for spoilt in _artifacts.CASES:
+        yield _Fault(_artifacts.GROUP, spoilt.fault, partial(_artifacts.run, case=spoilt), settled=False)
+    for kill in _kills.KILLS:
+        for moment in kill.moments:
+            yield _Fault(kill.group, moment, partial(_kills.run, kill=kill, moment=moment))
+    for resumed in _resume.CASES:
+        yield _Fault(_resume.GROUP, resumed.fault, partial(_resume.run, case=resumed))
 
 
 def _missing(rows: Sequence[Row]) -> list[str]:
     """Name the rows of the matrix that were not run."""
-    whole = [(group, case.fault) for group, case in _CASES]
-    whole += [(_artifacts.GROUP, spoilt.fault) for spoilt in _artifacts.CASES]
-    whole += [(kill.group, moment) for kill in _kills.KILLS for moment in kill.moments]
-    whole += [(_resume.GROUP, _resume.FAULT), _END]
+    whole = [*((fault.group, fault.name) for fault in _faults()), _END]
     there = {(row.group, row.fault) for row in rows}
     return [f"{group}: {fault}" for group, fault in whole if (group, fault) not in there]
 
@@ -132,21 +149,11 @@ def _rows(bench: Bench, choice: Choice, kept: Sequence[Row]) -> Iterator[Row]:
     """Yield what each fault that is asked for leads to; without a choice, what was as it must stands."""
     good = {(row.group, row.fault) for row in kept if not row.wrong and not choice.only}
     bench.up()
-    for group, case in _CASES:
-        if choice.wants(group, case.fault) and (group, case.fault) not in good:
-            _settle(bench)
-            yield _case.run(bench, group, case)
-    for spoilt in _artifacts.CASES:
-        if choice.wants(_artifacts.GROUP, spoilt.fault) and (_artifacts.GROUP, spoilt.fault) not in good:
-            yield _artifacts.run(bench, spoilt)
-    for kill in _kills.KILLS:
-        for moment in kill.moments:
-            if choice.wants(kill.group, moment) and (kill.group, moment) not in good:
+    for fault in _faults():
+        if choice.wants(fault.group, fault.name) and (fault.group, fault.name) not in good:
+            if fault.settled:
                 _settle(bench)
-                yield _kills.run(bench, kill, moment)
-    if choice.wants(_resume.GROUP, _resume.FAULT) and (_resume.GROUP, _resume.FAULT) not in good:
-        _settle(bench)
-        yield _resume.run(bench)
+            yield fault.run(bench)
     if choice.home is None:
         yield _end(bench)
 

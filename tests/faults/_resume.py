@@ -1,4 +1,4 @@
-"""A delivery that is killed at the boundaries of its steps and resumed each time."""
+"""Runs that are killed at the boundaries of their steps and resumed each time: what they do happens once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,15 +15,17 @@ import nbformat
 from k1nb import delivery
 from k1nb.conductor import Conductor, Execution
 from k1nb.config import Settings, environment
-from k1nb.firmware import SAMPLE_PROJECT, Commit
+from k1nb.delivery import rollback, rollout
+from k1nb.firmware import SAMPLE_PROJECT, ArtifactStore, Commit, Ledger
 from k1nb.records import Archive, Record, resume_run, shipped
-from tests.faults._bench import ENVIRONMENT, Bench
+from tests.faults._bench import BENCH, ENVIRONMENT, HEALTH, MAC, Bench
+from tests.faults._commits import defined
 from tests.faults._table import Row
 
 GROUP = "Runs that are killed and resumed"
-FAULT = "SIGKILL to the runner after each step of one delivery"
-OBSERVED, PLANNED, STARTED, FOLLOWED, VERIFIED = BOUNDARIES = ("observed", "planned", "started", "followed", "verified")
-_AFTER = {"delivery.observe": OBSERVED, "delivery.plan": PLANNED, "delivery.checks": VERIFIED}
+STARTED, FOLLOWED = "started", "followed"
+OBSERVED, PLANNED, VERIFIED = ".observe(", ".plan(", ".checks("
+"""Words of the cell behind which a run is killed."""
 _PATIENCE = 180.0
 _HOLD = """import pathlib, time
 here = pathlib.Path(FLAG)
@@ -33,59 +35,104 @@ time.sleep(600 if first else 0)"""
 """A cell at which a run stands still the first time that it comes by."""
 
 
-def _held(folder: Path, boundaries: Sequence[str]) -> Path:
-    """Write `firmware_deploy` with a hold behind the cells after which it is killed."""
-    notebook = nbformat.read(shipped()["firmware_deploy"], as_version=4)
-    cells = []
-    for cell in notebook.cells:
-        cells.append(cell)
-        for words, flag in _AFTER.items():
-            if flag in boundaries and cell.cell_type == "code" and words in cell.source:
-                cells.append(nbformat.v4.new_code_cell(_HOLD.replace("FLAG", repr(str(folder / flag)))))
-    notebook.cells = cells
-    file = folder / "firmware_deploy.ipynb"
-    file.write_text(nbformat.writes(notebook), encoding="utf-8")
-    return file
+@dataclass(frozen=True)
+class Intent:
+    """A run that has an effect: its notebook, what it is given, and the executions that do the work."""
+
+    notebook: str
+    parameters: Mapping[str, str]
+    consent: str
+    workflow: str
+    key: str
+
+    def executions(self, settings: Settings) -> list[Execution]:
+        """Return what was started for it, newest first."""
+        with Conductor.from_settings(settings) as server:
+            return [server.execution(each.id) for each in server.correlated(self.workflow, self.key)]
+
+    def ended(self, settings: Settings) -> None:
+        """Wait for the end of what was started."""
+        with Conductor.from_settings(settings) as server:
+            for each in server.correlated(self.workflow, self.key):
+                server.wait(each.id, timings=settings.timings)
 
 
 @dataclass(frozen=True)
 class Chain:
-    """A delivery that was killed, resumed, killed, and resumed to its end."""
+    """A run that was killed, resumed, killed, and resumed to its end."""
 
     broken: Sequence[Record]
     last: Record
     executions: Sequence[Execution]
 
 
-def deliver(settings: Settings, commit: Commit, device: str, boundaries: Sequence[str]) -> Chain:
-    """Deliver a commit, have the runner killed at each of these boundaries, and resume what that broke."""
+def delivery_of(settings: Settings, commit: Commit, device: str) -> Intent:
+    """Plan the delivery of a commit."""
     given = {"repo": SAMPLE_PROJECT, "branch": "main", "commit_sha": commit.sha, "environment": ENVIRONMENT}
     facts = delivery.observe(settings, **given, device=device)
-    words = [word for pair in {**given, "device": device}.items() for word in ("-p", "=".join(pair))]
+    words = {**given, "device": device}
+    return Intent("firmware_deploy", words, delivery.plan(facts).id, delivery.PIPELINE, facts.key)
+
+
+def _rollback(settings: Settings, device: str, to: str) -> Intent:
+    facts = rollback.observe(settings, device=device, to=to)
+    words = {"device": device, "to": to}
+    return Intent("firmware_rollback", words, rollback.plan(facts).id, rollback.HANDLER, facts.key)
+
+
+def _rollout(settings: Settings, device: str, artifact: str) -> Intent:
+    facts = rollout.observe(settings, artifact, rollout.Selection((device,)))
+    policy = rollout.Policy(soak_seconds=0, pick_up="0 0 0 1 1 ?", parallel=settings.rollout_parallel)
+    wanted, plan = rollout.plan(facts, policy)
+    words = {"artifact": artifact, "devices": device, "soak_seconds": "0", "pick_up": policy.pick_up}
+    return Intent("fleet_rollout", words, plan.id, rollout.WORKFLOW, wanted.key)
+
+
+def killed_and_resumed(settings: Settings, intent: Intent, boundaries: Sequence[str], *, ends: bool = False) -> Chain:
+    """Begin a run, have its runner killed at each of these boundaries, and resume what that broke.
+
+    With `ends` what was started has its end before the last resumption.
+    """
+    words = [word for pair in intent.parameters.items() for word in ("-p", "=".join(pair))]
     broken: list[Record] = []
     with tempfile.TemporaryDirectory(prefix="k1nb-resume-") as name:
         folder = Path(name)
-        command = [str(_held(folder, boundaries)), *words, "--apply", delivery.plan(facts).id]
+        command = [str(_held(folder, intent.notebook, boundaries)), *words, "--apply", intent.consent]
         for boundary in boundaries:
-            _kill(settings, command, _reached(settings, facts.key, folder, boundary))
+            _kill(settings, command, _reached(settings, intent, folder, boundary))
             broken.append(Archive(settings.paths).list()[0])
             command = ["--resume", broken[-1].id]
+        if ends:
+            intent.ended(settings)
         last = resume_run(settings, broken[-1].id)
-    return Chain(broken, last, _started(settings, facts.key))
+    return Chain(broken, last, intent.executions(settings))
 
 
-def _started(settings: Settings, key: str) -> list[Execution]:
-    with Conductor.from_settings(settings) as server:
-        return [server.execution(each.id) for each in server.correlated(delivery.PIPELINE, key)]
+def _held(folder: Path, name: str, boundaries: Sequence[str]) -> Path:
+    """Write a shipped notebook with a hold behind the cells after which it is killed."""
+    notebook = nbformat.read(shipped()[name], as_version=4)
+    cells = []
+    for cell in notebook.cells:
+        cells.append(cell)
+        behind = [words for words in boundaries if cell.cell_type == "code" and words in cell.source]
+        cells += [nbformat.v4.new_code_cell(_HOLD.replace("FLAG", repr(str(_flag(folder, each))))) for each in behind]
+    notebook.cells = cells
+    file = folder / f"{name}.ipynb"
+    file.write_text(nbformat.writes(notebook), encoding="utf-8")
+    return file
 
 
-def _reached(settings: Settings, key: str, folder: Path, boundary: str) -> Callable[[], bool]:
+def _flag(folder: Path, boundary: str) -> Path:
+    return folder / boundary.strip(".(")
+
+
+def _reached(settings: Settings, intent: Intent, folder: Path, boundary: str) -> Callable[[], bool]:
     """Return what tells whether a run has come to a boundary."""
     if boundary == STARTED:
-        return lambda: bool(_started(settings, key))
+        return lambda: bool(intent.executions(settings))
     if boundary == FOLLOWED:
-        return lambda: any(task.reference == "deployment" for each in _started(settings, key) for task in each.tasks)
-    return (folder / boundary).exists
+        return lambda: any(task.reference == "deployment" for e in intent.executions(settings) for task in e.tasks)
+    return _flag(folder, boundary).exists
 
 
 def _kill(settings: Settings, words: Sequence[str], reached: Callable[[], bool]) -> None:
@@ -102,33 +149,84 @@ def _kill(settings: Settings, words: Sequence[str], reached: Callable[[], bool])
             runner.kill()
 
 
-def wrong(chain: Chain, flashes: int) -> Iterator[str]:
-    """Yield where a chain is not what must be; `flashes` is how many images the device has accepted meanwhile."""
+def wrong(chain: Chain, flashed: int, *, verdict: str = "OK", flashes: int = 1) -> Iterator[str]:
+    """Yield where a chain is not what must be; `flashed` is how many images the device has accepted meanwhile."""
     for before, record in zip((None, *chain.broken), (*chain.broken, chain.last), strict=True):
         if record.manifest.resumes != (before.id if before else None):
             yield f"{record.id} does not name the run that it resumes"
     if any(record.verdict != "INTERRUPTED" for record in chain.broken):
         yield "a run that was killed is not INTERRUPTED"
-    if chain.last.verdict != "OK":
+    if chain.last.verdict != verdict:
         yield f"the last run is {chain.last.verdict}: {chain.last.reason}"
     if len(chain.executions) != 1:
         yield f"{len(chain.executions)} executions"
-    if flashes != 1:
-        yield f"{flashes} flashes"
+    elif chain.executions[0].id not in chain.last.manifest.executions:
+        yield "the last run does not name the execution"
+    if flashed != flashes:
+        yield f"{flashed} flashes"
 
 
-def run(bench: Bench) -> Row:
-    """Kill one delivery at every boundary."""
+@dataclass(frozen=True)
+class Case:
+    """A run that is killed, where, and what must have come of it."""
+
+    fault: str
+    intent: Callable[[Bench], Intent]
+    boundaries: Sequence[str]
+    ends: bool = False
+    verdict: str = "OK"
+    flashes: int = 1
+
+
+def _good(bench: Bench) -> Intent:
+    return delivery_of(bench.settings, bench.commit("Killed and resumed", {}), BENCH)
+
+
+def _unhealthy(bench: Bench) -> Intent:
+    changes = {HEALTH: defined("HEALTH_FPS", "12.0")}
+    return delivery_of(bench.settings, bench.commit("Unhealthy, killed and resumed", changes), BENCH)
+
+
+def _back(bench: Bench) -> Intent:
+    return _rollback(bench.settings, BENCH, _earlier(bench))
+
+
+def _wide(bench: Bench) -> Intent:
+    return _rollout(bench.settings, BENCH, _earlier(bench))
+
+
+def _earlier(bench: Bench) -> str:
+    """Return the artifact that the device was last proven healthy with before the one that it runs."""
+    store = {each.id for each in ArtifactStore(bench.settings.paths).list()}
+    rows = Ledger(bench.settings.paths).history(MAC)
+    good = (row.artifact_id for row in rows if row.outcome == "succeeded" and row.artifact_id in store)
+    return next(each for each in good if each != bench.running)
+
+
+CASES = (
+    Case("a delivery, after each of its steps", _good, (OBSERVED, PLANNED, STARTED, FOLLOWED, VERIFIED)),
+    Case("a delivery that has ended meanwhile", _good, (STARTED,), ends=True),
+    Case("a delivery that has failed meanwhile", _unhealthy, (STARTED,), ends=True, verdict="FAIL", flashes=2),
+    Case("a rollback, after each of its steps", _back, (OBSERVED, PLANNED, STARTED, VERIFIED)),
+    Case("a rollback that has ended meanwhile", _back, (STARTED,), ends=True),
+    Case("a rollout, after each of its steps", _wide, (OBSERVED, STARTED, VERIFIED)),
+    Case("a rollout that has ended meanwhile", _wide, (STARTED,), ends=True),
+)
+
+
+def run(bench: Bench, case: Case) -> Row:
+    """Kill a run's runner at every boundary, resume it, and hold what came of it to what must be."""
     bench.switch_on()
     began, flashes = time.monotonic(), bench.flashes
-    chain = deliver(bench.settings, bench.commit(FAULT, {}), bench.device.name, BOUNDARIES)
+    chain = killed_and_resumed(bench.settings, case.intent(bench), case.boundaries, ends=case.ends)
     flashed = bench.flashes - flashes
+    runs = f"{len(chain.broken)} INTERRUPTED, the last one {chain.last.verdict}"
     return Row(
         GROUP,
-        FAULT,
-        f"{len(chain.broken)} runs INTERRUPTED, the last one OK; {len(chain.executions)} execution, {flashed} flash",
+        case.fault,
+        f"{runs}; {len(chain.executions)} execution, {flashed} flash{'es' if flashed != 1 else ''}",
         verdict=str(chain.last.verdict),
         exit_code="0" if chain.last.passes else "1",
         seconds=time.monotonic() - began,
-        wrong=tuple(wrong(chain, flashed)),
+        wrong=tuple(wrong(chain, flashed, verdict=case.verdict, flashes=case.flashes)),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 
 from k1nb._http import run
 from k1nb.checks import Check, Status
@@ -31,25 +32,28 @@ def apply(
     *,
     consent: str = "",
     direct: bool = False,
+    since: datetime | None = None,
     on_change: Callable[[Execution], None] | None = None,
     on_progress: Progress | None = None,
 ) -> Rollback | None:
     """Carry out a rollback that was consented to and follow it to its end; None where nothing is to be done.
 
     A device that takes nothing over the air gives `needs_usb`, and nothing is sent. With `direct` the work is done
-    in this process, without Conductor. Raises ConsentError where the consent is for another plan, also when what
-    was observed has changed since.
+    in this process, without Conductor; otherwise the same rollback that is under way, or that has begun at `since` or
+    after it, is followed. Raises ConsentError where the consent is for another plan, also when what was observed has
+    changed since.
     """
-    # A device that restarts in the middle of its rollback is silent too: that rollback is followed.
-    if facts.way is Way.USB and (direct or not consent or not _under_way(settings, facts)):
+    # A device that restarts in the middle of its rollback is silent too, or proves nothing: that rollback is followed.
+    begun = None if direct or not consent or facts.way is Way.OTA else _begun(settings, facts, since)
+    if facts.way is Way.USB and begun is None:
         return Rollback(Outcome.needs_usb, Grade.NONE, facts.target.id, [unreachable(facts), "nothing was sent"])
-    if not planned.steps or not consent:
+    if not consent or not (planned.steps or begun):
         return None
     if direct:
         _still(settings, facts, planned, consent)
         done = run(directly, settings, facts, on_progress)
     else:
-        done = _by_conductor(settings, facts, planned, consent, on_change)
+        done = _by_conductor(settings, facts, planned, consent, since, on_change)
     return _verified(settings, facts, done)
 
 
@@ -65,25 +69,33 @@ def _by_conductor(
     facts: RollbackFacts,
     planned: Plan,
     consent: str,
+    since: datetime | None,
     on_change: Callable[[Execution], None] | None,
 ) -> Rollback:
     with Conductor.from_settings(settings) as conductor:
-        execution_id = _start_or_join(conductor, settings, facts, planned, consent)
+        execution_id = _start_or_join(conductor, settings, facts, planned, consent, since)
         return _read(conductor.wait(execution_id, timings=settings.timings, on_change=on_change), facts)
 
 
-def _under_way(settings: Settings, facts: RollbackFacts) -> bool:
+def _begun(settings: Settings, facts: RollbackFacts, since: datetime | None) -> str | None:
     try:
         with Conductor.from_settings(settings) as conductor:
-            return conductor.running(HANDLER, facts.key) is not None
+            return conductor.begun(HANDLER, facts.key, since)
     except ConductorUnreachable:
-        return False
+        return None
 
 
-def _start_or_join(conductor: Conductor, settings: Settings, facts: RollbackFacts, planned: Plan, consent: str) -> str:
+def _start_or_join(
+    conductor: Conductor,
+    settings: Settings,
+    facts: RollbackFacts,
+    planned: Plan,
+    consent: str,
+    since: datetime | None,
+) -> str:
     try:
-        if running := conductor.running(HANDLER, facts.key):  # to follow what runs already needs no consent
-            return running
+        if begun := conductor.begun(HANDLER, facts.key, since):  # to follow it needs no consent
+            return begun
         _still(settings, facts, planned, consent)
         undone = facts.replaced
         words = {
@@ -144,7 +156,7 @@ def _doubted(done: Rollback, why: str) -> Rollback:
 def checks(facts: RollbackFacts, planned: Plan, done: Rollback | None) -> list[Check]:
     """Answer what a rollback has to show: does the device run the target, and how is that known."""
     name = f"device {facts.device.name}: runs {facts.target.id[:12]}"
-    if facts.way is Way.NONE:
+    if done is None and facts.way is Way.NONE:
         seen = f"{facts.chosen.why}, nothing done: {facts.runs.how}" if facts.chosen.settled else facts.runs.how
         return [Check(name, Status.OK, seen, source="ledger and device")]
     if done is None:

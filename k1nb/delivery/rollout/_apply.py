@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from k1nb.conductor import Conductor, Execution
 from k1nb.config import Settings
@@ -12,7 +12,7 @@ from k1nb.delivery._consent import grant
 from k1nb.delivery.rollout._facts import RolloutFacts, observe
 from k1nb.delivery.rollout._plan import plan
 from k1nb.delivery.rollout._progress import Progress, Standing, read
-from k1nb.delivery.rollout._rollout import WORKFLOW, Rollout
+from k1nb.delivery.rollout._rollout import WORKFLOW, Rollout, key_of
 from k1nb.errors import ConductorUnreachable, ConsentError
 from k1nb.plan import Plan
 
@@ -29,19 +29,23 @@ def apply(
     *,
     consent: str = "",
     follow_it: bool = True,
+    since: datetime | None = None,
     on_change: Told | None = None,
     on_execution: Callable[[Execution], None] | None = None,
 ) -> Progress | None:
     """Start a rollout that was consented to, or join it where it is under way; None where nothing is to be done.
 
-    It is followed until it has ended or waits for a person, unless `follow_it` is false; `on_change` is told of each
-    change, `on_execution` of the execution that does the work. Raises ConsentError where the
-    consent is for another plan, also when what was observed has changed since, UsageError for a wrong `pick_up`.
+    One that has begun at `since` or after it is not begun again, however it has ended. It is followed until it has
+    ended or waits for a person, unless `follow_it` is false; `on_change` is told of each change, `on_execution` of the
+    execution that does the work. Raises ConsentError where the consent is for another plan, also when what was
+    observed has changed since, UsageError for a wrong `pick_up`.
     """
     if facts.under_way is not None:
         rollout_id = _join(facts.under_way, consent)
         if not consent:
             return facts.under_way
+    elif since is not None and consent and _has_begun(settings, consent, since):
+        rollout_id = consent
     elif not planned.steps or not consent:
         return None
     else:
@@ -66,6 +70,11 @@ def _join(under_way: Progress, consent: str) -> str:
             hint=f"k1nb rollout status {rollout_id}, or end it with `k1nb rollout abort {rollout_id}`",
         )
     return rollout_id
+
+
+def _has_begun(settings: Settings, rollout_id: str, since: datetime) -> bool:
+    with Conductor.from_settings(settings) as conductor:
+        return conductor.begun(WORKFLOW, key_of(rollout_id), since) is not None
 
 
 def _start(settings: Settings, facts: RolloutFacts, rollout: Rollout, planned: Plan, consent: str) -> str:
