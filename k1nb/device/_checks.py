@@ -10,7 +10,7 @@ from k1nb.config import Settings
 from k1nb.device._client import DeviceClient
 from k1nb.device._inventory import Device
 from k1nb.device._readings import Readings, readings
-from k1nb.errors import DeviceError, StorageError
+from k1nb.errors import DeviceError, DeviceNonsense, DeviceRefused, StorageError
 from k1nb.firmware import Ledger
 
 MIN_FREE_HEAP = 50_000
@@ -20,6 +20,7 @@ MIN_FPS = 30.0
 RECENT = timedelta(minutes=5)
 """A restart within this time that no OTA explains is worth a look."""
 _SLACK = timedelta(seconds=5)
+_NOT_KNOWN = {DeviceRefused: "the device refused to answer", DeviceNonsense: "its answers are those of no K1"}
 _ASPECTS = ("is the one in the inventory", "health status", "free heap", "uptime", "frame rate")
 
 
@@ -45,9 +46,10 @@ async def checks(device: Device, settings: Settings) -> list[Check]:
 
 def _silent(device: Device, error: DeviceError) -> list[Check]:
     hint = error.hint or device.retry_hint
+    why = _NOT_KNOWN.get(type(error), "the device did not answer")
     first = Check(_name(device, "answers"), Status.FAIL, error.message, hint, device.base_url)
     rest = [
-        Check(_name(device, aspect), Status.UNKNOWN, "the device did not answer", device.retry_hint, device.base_url)
+        Check(_name(device, aspect), Status.UNKNOWN, why, hint, device.base_url)
         for aspect in _ASPECTS
     ]
     return [first, *rest]

@@ -11,7 +11,7 @@ import pytest
 
 from k1nb.checks import Check, Status, verdict
 from k1nb.config import Settings
-from k1nb.device import Device, Readings, checks
+from k1nb.device import Device, Fault, Faults, Readings, checks
 from k1nb.device import _checks as asked
 from k1nb.firmware import Grade, Ledger
 from tests.device import _images
@@ -61,6 +61,15 @@ def test_a_silent_device_fails_with_its_next_step(demo: Device, settings: Settin
     assert verdict(found) == "FAIL"
     assert "demo" in found[0].evidence
     assert all("k1nb up simulator" in (check.hint or "") for check in found)
+
+
+def test_a_device_that_refuses_is_not_called_silent(demo: Device, settings: Settings) -> None:
+    """One that answers every call with 429 fails with that, and what was not learnt of it is called refused."""
+    with running([demo], settings.paths, faults=Faults(refuses=Fault())):
+        first, *rest = asyncio.run(checks(demo, settings))
+    assert (first.status, "429" in first.evidence) == (Status.FAIL, True)
+    assert {(check.status, check.evidence) for check in rest} == {(Status.UNKNOWN, "the device refused to answer")}
+    assert {check.hint for check in rest} == {first.hint}
 
 
 def test_an_unhealthy_image_fails_where_it_is_unhealthy(demo: Device, settings: Settings) -> None:
