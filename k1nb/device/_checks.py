@@ -48,10 +48,7 @@ def _silent(device: Device, error: DeviceError) -> list[Check]:
     hint = error.hint or device.retry_hint
     why = _NOT_KNOWN.get(type(error), "the device did not answer")
     first = Check(_name(device, "answers"), Status.FAIL, error.message, hint, device.base_url)
-    rest = [
-        Check(_name(device, aspect), Status.UNKNOWN, why, hint, device.base_url)
-        for aspect in _ASPECTS
-    ]
+    rest = [Check(_name(device, aspect), Status.UNKNOWN, why, hint, device.base_url) for aspect in _ASPECTS]
     return [first, *rest]
 
 

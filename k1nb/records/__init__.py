@@ -20,7 +20,7 @@ from k1nb.records._facts import (
 from k1nb.records._importing import import_notebook
 from k1nb.records._index import Index, why
 from k1nb.records._notebook import find_notebook, shipped
-from k1nb.records._outcome import Head, find_run, head_of, tell_to_end
+from k1nb.records._outcome import Place, find_run, place_of, tell_to_end
 from k1nb.records._page import record_page
 from k1nb.records._parameters import Parameter
 from k1nb.records._processes import processes_of
@@ -56,7 +56,6 @@ __all__ = [
     "Difference",
     "Engine",
     "Found",
-    "Head",
     "Hit",
     "Index",
     "Limits",
@@ -64,6 +63,7 @@ __all__ = [
     "Moment",
     "Output",
     "Parameter",
+    "Place",
     "Progress",
     "Record",
     "RecordsPruned",
@@ -86,7 +86,6 @@ __all__ = [
     "export_head",
     "find_notebook",
     "find_run",
-    "head_of",
     "import_notebook",
     "known_keys",
     "lay_out",
@@ -98,6 +97,7 @@ __all__ = [
     "not_configured",
     "number",
     "percent",
+    "place_of",
     "processes_of",
     "prunable",
     "prune_records",

@@ -20,8 +20,8 @@ _ID = re.compile(r"[0-9]{8}-[0-9]{6}-[A-Za-z0-9_-]{1,80}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
-    """The newest seal as one record has it; whoever keeps it can tell later that nothing before it vanished."""
+class Place:
+    """A record's place in the chain; whoever keeps it can tell later that nothing before it vanished."""
 
     number: int
     """Place in the order of sealing, from 1."""
@@ -35,12 +35,12 @@ class Head:
         return f"record {self.number} of chain {self.chain}, sha256 {self.sha256}"
 
 
-def head_of(record: Record) -> Head | None:
+def place_of(record: Record) -> Place | None:
     """Return a record's place in the chain; None for one that has no seal. Raises OSError where it cannot be read."""
     seal = record.manifest.seal
     if seal is None:
         return None
-    return Head(seal.number, sum_of(record.folder / MANIFEST), seal.chain)
+    return Place(seal.number, sum_of(record.folder / MANIFEST), seal.chain)
 
 
 def find_run(settings: Settings, run: str) -> Record | None:

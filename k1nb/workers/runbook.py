@@ -15,7 +15,7 @@ from k1nb._process import run_child
 from k1nb.checks import Status, Verdict
 from k1nb.config import environment, variables
 from k1nb.errors import RetryableFailure, TerminalFailure
-from k1nb.records import Record, find_run, head_of, new_id, tally, tell_to_end, worst_first
+from k1nb.records import Record, find_run, new_id, place_of, tally, tell_to_end, worst_first
 from k1nb.records.schedules import values_for
 from k1nb.workers._task import TaskContext, task
 
@@ -165,7 +165,7 @@ async def _until_over(record: Record, context: TaskContext) -> Record:
 
 
 def _outcome(record: Record, code: int | None, passes: bool) -> RunbookOut:
-    head = head_of(record)
+    place = place_of(record)
     counted = tally(record.checks)
     return RunbookOut(
         run=record.id,
@@ -176,10 +176,10 @@ def _outcome(record: Record, code: int | None, passes: bool) -> RunbookOut:
         exit_code=code,
         folder=str(record.folder),
         tally=counted,
-        details=[*_worst(record), f"record {record.id} in {record.folder}", str(head or "the record has no seal")],
-        head=str(head or ""),
-        head_number=head.number if head else None,
-        head_sha256=head.sha256 if head else None,
+        details=[*_worst(record), f"record {record.id} in {record.folder}", str(place or "the record has no seal")],
+        head=str(place or ""),
+        head_number=place.number if place else None,
+        head_sha256=place.sha256 if place else None,
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from k1nb.config import Settings
 from k1nb.errors import ParameterError, RecordError
-from k1nb.records import find_run, head_of, new_id, run_notebook
+from k1nb.records import find_run, new_id, place_of, run_notebook
 from k1nb.records._life import ALIVE
 from k1nb.records._outcome import free_id
 from k1nb.records._record import MANIFEST, Process, Record, Seal, write_manifest
@@ -47,10 +47,10 @@ def test_a_run_has_an_id_of_its_own(settings: Settings) -> None:
 def test_the_head_is_number_and_sum_of_the_sealed_manifest(settings: Settings) -> None:
     """A record without a seal has none; one with a seal is named by its number and the sum of its manifest."""
     record = Staging(settings).begin("tiny")
-    assert head_of(record) is None
+    assert place_of(record) is None
     manifest = record.manifest.changed(seal=Seal(chain="AB12", number=7, at=datetime.now(UTC)))
     write_manifest(record.folder, manifest)
-    head = head_of(Record(manifest, record.folder))
+    head = place_of(Record(manifest, record.folder))
     assert head is not None
     digest = hashlib.sha256((record.folder / MANIFEST).read_bytes()).hexdigest()
     assert (head.number, head.sha256, head.chain) == (7, digest, "AB12")
