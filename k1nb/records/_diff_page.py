@@ -13,6 +13,8 @@ from k1nb.records import _html
 from k1nb.records._diff import Change, CheckChange, Difference, Measured, number, percent, summary
 from k1nb.records._record import Record
 
+_KIND = "full stack named"
+
 
 def difference_page(settings: Settings, change: Difference) -> str:
     """Return a difference as one self-contained HTML page; secrets are masked."""
@@ -43,7 +45,7 @@ def _changes(title: str, changes: Sequence[Change]) -> str:
     if not changes:
         return ""
     rows = [(escape(change.name), _value(change.old), _value(change.new)) for change in changes]
-    return f"<h2>{escape(title)}</h2>" + _html.table(("", "before", "after"), rows)
+    return f"<h2>{escape(title)}</h2>" + _html.table(("", "before", "after"), rows, kind=_KIND)
 
 
 def _value(value: Any) -> str:
@@ -54,7 +56,7 @@ def _checks(changes: Sequence[CheckChange]) -> str:
     if not changes:
         return "<h2>Checks</h2><p>Every check was answered as before.</p>"
     rows = [(change.kind, escape(change.name), _check(change.old), _check(change.new)) for change in changes]
-    return "<h2>Checks</h2>" + _html.table(("", "check", "before", "after"), rows)
+    return "<h2>Checks</h2>" + _html.table(("", "check", "before", "after"), rows, kind=_KIND)
 
 
 def _check(check: Check | None) -> str:
@@ -72,4 +74,4 @@ def _values(values: Sequence[Measured]) -> str:
         for v in values
     ]
     head = ("check", "measured", "before", "after", "difference", "relative")
-    return "<h2>Measured</h2>" + _html.table(head, rows, numbers=4)
+    return "<h2>Measured</h2>" + _html.table(head, rows, numbers=4, kind=_KIND)

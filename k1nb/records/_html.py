@@ -46,14 +46,19 @@ def facts(pairs: Mapping[str, str]) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: int = 0, kind: str = "full") -> str:
-    """Return a table; cells are HTML already, and the last `numbers` columns hold numbers."""
+    """Return a table; cells are HTML already, and the last `numbers` columns hold numbers.
+
+    A narrow screen shows the cells of a `stack` below each other; of a `named` one each with its column's title.
+    """
     first = len(head) - numbers
     mark = [
         ' class="num"' if n >= first else ' class="from"' if t.startswith("source") else "" for n, t in enumerate(head)
     ]
+    names = [f' data-head="{escape(t)}"' if t and "named" in kind else "" for t in head]
     titles = "".join(f"<th{m}>{escape(t)}</th>" for t, m in zip(head, mark, strict=True))
     body = "".join(
-        "<tr>" + "".join(f"<td{m}>{cell}</td>" for cell, m in zip(row, mark, strict=True)) + "</tr>" for row in rows
+        "<tr>" + "".join(f"<td{m}{n}>{cell}</td>" for cell, m, n in zip(row, mark, names, strict=True)) + "</tr>"
+        for row in rows
     )
     return (
         f'<div class="wide"><table class="{kind}"><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table></div>'
