@@ -8,6 +8,7 @@ from typing import Any
 from k1nb.checks import Verdict
 from k1nb.errors import RecordError, StorageError
 from k1nb.records._archive import broken
+from k1nb.records._nbformat import nbformat
 from k1nb.records._notebook import NOTE, unexpected_error, words
 from k1nb.records._record import NOTEBOOK, Manifest, Record
 from k1nb.records._staging import KERNEL_LOG, RESERVE, Staging
@@ -46,8 +47,6 @@ def seconds(notebook: Any) -> tuple[float | None, ...]:
 
 def mark(notebook: Any, manifest: Manifest) -> None:
     """Write a run's verdict into its notebook's metadata; one that broke gets a last cell that says so as well."""
-    import nbformat
-
     notebook.metadata["k1nb"] = {
         "run": manifest.run,
         "verdict": str(manifest.verdict),
@@ -56,7 +55,7 @@ def mark(notebook: Any, manifest: Manifest) -> None:
     notebook.cells = [cell for cell in notebook.cells if NOTE not in cell.metadata.get("tags", ())]
     if manifest.verdict is Verdict.INTERRUPTED and manifest.reason:
         text = f"## INTERRUPTED\n\nThis run is no answer: {manifest.reason}\n\n`k1nb records show {manifest.run}`"
-        cell = nbformat.v4.new_markdown_cell(text, id="k1nb-interrupted", metadata={"tags": [NOTE], "papermill": {}})
+        cell = nbformat().v4.new_markdown_cell(text, id="k1nb-interrupted", metadata={"tags": [NOTE], "papermill": {}})
         notebook.cells.append(cell)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from papermill.engines import NotebookExecutionManager
 
 from k1nb.errors import RunBroken
+from k1nb.records._nbformat import nbformat
 from k1nb.records._notebook import heading_above
 from k1nb.records._progress import Moment, Progress
 from k1nb.records._record import NOTEBOOK, Record, read_manifest
@@ -144,6 +145,4 @@ class Manager(NotebookExecutionManager):  # type: ignore[misc] # papermill has n
 
 
 def _text(notebook: Any) -> str:
-    import nbformat
-
-    return str(nbformat.writes(notebook))
+    return str(nbformat().writes(notebook))

@@ -11,6 +11,7 @@ from typing import Any
 
 from k1nb.errors import RecordError, StorageError, UnknownName, VerdictNotPassed
 from k1nb.paths import share
+from k1nb.records._nbformat import nbformat
 
 SUFFIX = ".ipynb"
 PARAMETERS = "parameters"
@@ -48,13 +49,11 @@ def read_notebook(file: Path) -> Any:
 
     Raises StorageError where the file cannot be read and RecordError where it is no notebook.
     """
-    import nbformat
-
     text = _text(file)
     try:
         with warnings.catch_warnings(action="ignore"):  # nbformat warns of cell ids that it has mended
-            notebook = nbformat.reads(text, as_version=4)
-            nbformat.validate(notebook)
+            notebook = nbformat().reads(text, as_version=4)
+            nbformat().validate(notebook)
     except Exception:  # noqa: BLE001 - nbformat lets KeyError, AttributeError and its own errors out for bad JSON
         raise _no_notebook(file) from None
     return notebook
@@ -91,9 +90,7 @@ def _no_notebook(file: Path) -> RecordError:
 
 def canonical(notebook: Any) -> str:
     """Return a notebook's text in the one form that is kept: sorted keys, indent 1, newline at the end."""
-    import nbformat
-
-    text = nbformat.writes(notebook)
+    text = nbformat().writes(notebook)
     return json.dumps(json.loads(text), sort_keys=True, indent=1, ensure_ascii=False) + "\n"
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from k1nb.records._nbformat import nbformat
 from k1nb.secrets import MASK, Redactor
 
 # What readers of notebooks and manifests find their way by: k1nb, nbformat and papermill write it, no operator does.
@@ -48,9 +49,7 @@ def scrub(value: Any, redact: Redactor) -> Any:
 
 def redacted_notebook(executed: Any, redact: Redactor) -> Any:
     """Return a copy of a notebook with every secret masked."""
-    import nbformat
-
-    return nbformat.from_dict(scrub(executed, redact))
+    return nbformat().from_dict(scrub(executed, redact))
 
 
 def leaks(folder: Path, redact: Redactor) -> list[Path]:

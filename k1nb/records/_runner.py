@@ -10,6 +10,7 @@ from k1nb.config import Settings
 from k1nb.errors import ParameterError, RecordError, UsageError
 from k1nb.records._archive import Archive
 from k1nb.records._kernel import OURS, foreign_kernel
+from k1nb.records._nbformat import nbformat
 from k1nb.records._notebook import find_notebook, read_template
 from k1nb.records._outcome import free_id
 from k1nb.records._parameters import Parameter, Value, checked, from_text, refuse_secrets, refuse_unknown
@@ -129,6 +130,7 @@ def _unsealed(run: str, raised: Exception | None) -> Exception:
 
 def _papermill() -> Any:
     """Return papermill with our engine in it, also where k1nb runs from a checkout that was never installed."""
+    nbformat()  # which papermill imports as well
     import papermill
     from papermill.engines import papermill_engines
 
