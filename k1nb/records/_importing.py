@@ -13,7 +13,7 @@ from k1nb.config import Settings
 from k1nb.errors import RecordError, StorageError, UnknownName
 from k1nb.records._archive import Archive
 from k1nb.records._notebook import outputs, read_notebook, unexpected_error, words
-from k1nb.records._record import Manifest, Record, id_of_bytes
+from k1nb.records._record import Manifest, Record, id_of_bytes, wrong_field
 from k1nb.records._redaction import redacted_notebook
 from k1nb.records._run import MIME
 from k1nb.records._staging import Staging
@@ -101,9 +101,8 @@ def _manifest(data: Any) -> Manifest:
     try:
         manifest = Manifest.model_validate(data)
     except ValidationError as error:
-        words = f"{error.errors()[0]['loc']}: {error.errors()[0]['msg']}"
         raise RecordError(
-            f"the notebook carries no valid manifest: {words}", hint="import the file as it was saved"
+            f"the notebook carries no valid manifest: {wrong_field(error)}", hint="import the file as it was saved"
         ) from None
     if not manifest.honest:
         raise RecordError(

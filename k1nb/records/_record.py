@@ -343,8 +343,20 @@ def read_manifest(folder: Path) -> Manifest:
     file = folder / MANIFEST
     try:
         return Manifest.model_validate_json(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValidationError) as error:
-        raise RecordError(
-            f"{file} cannot be read: {str(error).splitlines()[0]}",
-            hint="restore it from a backup; what its run found is not known",
-        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise _damaged(file, str(error)) from error
+    except ValidationError as error:
+        raise _damaged(file, wrong_field(error)) from error
+
+
+def _damaged(file: Path, why: str) -> RecordError:
+    return RecordError(
+        f"{file} cannot be read: {why}", hint="restore it from a backup; what its run found is not known"
+    )
+
+
+def wrong_field(error: ValidationError) -> str:
+    """Say which field of a manifest is wrong, and how."""
+    first = error.errors()[0]
+    field = ".".join(map(str, first["loc"]))
+    return f"{field}: {first['msg']}" if field else first["msg"]

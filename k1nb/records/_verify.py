@@ -22,7 +22,15 @@ from k1nb.paths import Paths, write_text
 from k1nb.records._archive import folders
 from k1nb.records._chain import KEY, Chain, Head, SignedHead, head_texts, public_keys, read_exactly
 from k1nb.records._minisign import PublicKey, SecretKey
-from k1nb.records._record import MANIFEST, Manifest, earlier_manifest, earlier_manifests, signature_of, sum_of
+from k1nb.records._record import (
+    MANIFEST,
+    Manifest,
+    earlier_manifest,
+    earlier_manifests,
+    signature_of,
+    sum_of,
+    wrong_field,
+)
 
 _OWN = re.compile(r"[0-9A-F]{16}\.(pub|head)|\.(resume\.)?lock|\.staging|\.index\.sqlite(-wal|-shm|-journal)?")
 """What lies beside the records."""
@@ -250,7 +258,7 @@ def _link(file: Path, keys: Mapping[str, PublicKey]) -> Link:
             raise _wrong(f"the public key of its chain {manifest.seal.chain} is not here")
         keys[manifest.seal.chain].verify(data, read_exactly(signature))
     except ValidationError as error:
-        raise _wrong(f"it is no manifest: {error.errors()[0]['msg']}") from None
+        raise _wrong(f"it is no manifest: {wrong_field(error)}") from None
     except UnicodeDecodeError:
         raise _wrong("its signature is no text") from None
     except OSError as error:

@@ -27,11 +27,11 @@ STARTED, FOLLOWED = "started", "followed"
 OBSERVED, PLANNED, VERIFIED = ".observe(", ".plan(", ".checks("
 """Words of the cell behind which a run is killed."""
 _PATIENCE = 180.0
-_HOLD = """import pathlib, time
-here = pathlib.Path(FLAG)
-first = not here.exists()
-here.touch()
-time.sleep(600 if first else 0)"""
+_HOLD = """import pathlib as _pathlib, time as _time
+_here = _pathlib.Path(FLAG)
+_there = _here.exists()
+_here.touch()
+_time.sleep(0 if _there else 600)"""
 """A cell at which a run stands still the first time that it comes by."""
 
 
@@ -82,7 +82,7 @@ def _rollback(settings: Settings, device: str, to: str) -> Intent:
 
 def _rollout(settings: Settings, device: str, artifact: str) -> Intent:
     facts = rollout.observe(settings, artifact, rollout.Selection((device,)))
-    policy = rollout.Policy(soak_seconds=0, pick_up="0 0 0 1 1 ?", parallel=settings.rollout_parallel)
+    policy = rollout.Policy(soak_seconds=0.0, pick_up="0 0 0 1 1 ?", parallel=settings.rollout_parallel)
     wanted, plan = rollout.plan(facts, policy)
     words = {"artifact": artifact, "devices": device, "soak_seconds": "0", "pick_up": policy.pick_up}
     return Intent("fleet_rollout", words, plan.id, rollout.WORKFLOW, wanted.key)
@@ -143,7 +143,8 @@ def _kill(settings: Settings, words: Sequence[str], reached: Callable[[], bool])
         try:
             while not reached():
                 if runner.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError("the run has ended, or stands still, before it could be killed")
+                    last = Archive(settings.paths).list()[0]
+                    raise RuntimeError(f"{last.id} was not killed: it is {last.verdict}, {last.reason}")
                 time.sleep(0.02)
         finally:
             runner.kill()
@@ -196,11 +197,17 @@ def _wide(bench: Bench) -> Intent:
 
 
 def _earlier(bench: Bench) -> str:
-    """Return the artifact that the device was last proven healthy with before the one that it runs."""
-    store = {each.id for each in ArtifactStore(bench.settings.paths).list()}
+    """Return an artifact that the device has run well before the one that it runs now."""
+    if not (found := _others(bench)):
+        bench.begin("Another good one").end()
+        found = _others(bench)
+    return found[0]
+
+
+def _others(bench: Bench) -> list[str]:
+    there = {artifact.id for artifact in ArtifactStore(bench.settings.paths).list()} - {bench.running}
     rows = Ledger(bench.settings.paths).history(MAC)
-    good = (row.artifact_id for row in rows if row.outcome == "succeeded" and row.artifact_id in store)
-    return next(each for each in good if each != bench.running)
+    return [row.artifact_id for row in rows if row.outcome == "succeeded" and row.artifact_id in there]
 
 
 CASES = (
@@ -217,8 +224,9 @@ CASES = (
 def run(bench: Bench, case: Case) -> Row:
     """Kill a run's runner at every boundary, resume it, and hold what came of it to what must be."""
     bench.switch_on()
+    intent = case.intent(bench)
     began, flashes = time.monotonic(), bench.flashes
-    chain = killed_and_resumed(bench.settings, case.intent(bench), case.boundaries, ends=case.ends)
+    chain = killed_and_resumed(bench.settings, intent, case.boundaries, ends=case.ends)
     flashed = bench.flashes - flashes
     runs = f"{len(chain.broken)} INTERRUPTED, the last one {chain.last.verdict}"
     return Row(
