@@ -6,7 +6,7 @@ from k1nb.records._archive import Archive, lost_runs, run_ids
 from k1nb.records._archive_page import show_records, write_archive_page, write_pages
 from k1nb.records._cells import Cell, Output, cells_of, left_texts, without_control
 from k1nb.records._desk import Desk, lay_out
-from k1nb.records._diff import CheckChange, Difference, before, compare, difference, number, percent, summary
+from k1nb.records._diff import CheckChange, Difference, before, compare, difference, number, percent, said, summary
 from k1nb.records._diff_page import difference_page
 from k1nb.records._doubts import doubts
 from k1nb.records._facts import (
@@ -108,6 +108,7 @@ __all__ = [
     "resume_run",
     "run_ids",
     "run_notebook",
+    "said",
     "search",
     "server_version",
     "shipped",

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from k1nb.checks import Check, Status
 from k1nb.config import Settings
-from k1nb.errors import UnknownName
+from k1nb.errors import K1Error, UnknownName
 from k1nb.records._archive import Archive, folders, record_in
+from k1nb.records._cells import cells_of
+from k1nb.records._notebook import heading_of
 from k1nb.records._record import Record
 
 # What is another one at each look, and means nothing by that: moments, processes, ids, durations of an answer.
@@ -122,7 +124,7 @@ class Difference:
 
 
 def difference(old: Record, new: Record) -> Difference:
-    """Compare two records; nothing is read but what they hold already."""
+    """Compare two records; of their files only the notebooks are read, for the headings of their cells."""
     return Difference(
         old,
         new,
@@ -169,10 +171,15 @@ def summary(change: Difference) -> str:
     for kind, words in (("worse", "worse"), ("better", "better"), ("came", "new"), ("went", "gone")):
         names = [check.name for check in change.checks if check.kind == kind]
         parts += [f"{words}: {_some(names)}"] if names else []
-    parts += [f"{c.name} {c.old} → {c.new}" for c in (*change.parameters, *change.versions)]
+    parts += [f"{c.name} {said(c.old)} → {said(c.new)}" for c in (*change.parameters, *change.versions)]
     notable = [v for v in change.values if v.relative is not None and abs(v.relative) >= _NOTABLE and v.steady]
     parts += [f"{v.check}: {v.name} {number(v.old)} → {number(v.new)} ({percent(v.relative)})" for v in notable[:3]]
     return "; ".join(parts) or "the same verdict and answers"
+
+
+def said(value: Any) -> str:
+    """Return a value as people are told of it: an empty text is seen, and nothing is a dash."""
+    return "–" if value is None else "''" if value == "" else str(value)
 
 
 def number(value: float | None) -> str:
@@ -260,9 +267,24 @@ def _values(old: Record, new: Record) -> list[Measured]:
 
 
 def _seconds(record: Record) -> dict[str, float]:
-    """Return how long a run and its cells took, in tenths of a second."""
+    """Return how long a run and its parts took, in tenths of a second."""
     manifest = record.manifest
-    cells = {f"cell {n}": round(s, 1) for n, s in enumerate(manifest.cell_seconds, 1) if s is not None}
-    if manifest.ended_at is None:
-        return cells
-    return {"run": round((manifest.ended_at - manifest.started_at).total_seconds(), 1), **cells}
+    parts: dict[str, float] = {}
+    for name, took in zip(_parts(record), manifest.cell_seconds, strict=False):
+        parts[name] = parts.get(name, 0.0) + (took or 0.0)
+    whole = None if manifest.ended_at is None else (manifest.ended_at - manifest.started_at).total_seconds()
+    named = {**({} if whole is None else {"run": whole}), **parts}
+    return {name: round(seconds, 1) for name, seconds in named.items() if seconds}
+
+
+def _parts(record: Record) -> Iterator[str]:
+    """Yield for each cell the heading that it stands under, for numbers shift with what papermill adds."""
+    heading = ""
+    try:
+        cells = cells_of(record)
+    except K1Error:
+        cells = []
+    for cell in cells:
+        if cell.kind == "markdown":
+            heading = heading_of(cell.source) or heading
+        yield heading or f"cell {cell.number}"

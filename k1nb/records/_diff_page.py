@@ -10,7 +10,7 @@ from typing import Any
 from k1nb.checks import Check
 from k1nb.config import Settings
 from k1nb.records import _html
-from k1nb.records._diff import Change, CheckChange, Difference, Measured, number, percent, summary
+from k1nb.records._diff import Change, CheckChange, Difference, Measured, number, percent, said, summary
 from k1nb.records._record import Record
 
 _KIND = "full stack named"
@@ -49,7 +49,7 @@ def _changes(title: str, changes: Sequence[Change]) -> str:
 
 
 def _value(value: Any) -> str:
-    return '<span class="faint">–</span>' if value is None else escape(str(value))
+    return '<span class="faint">–</span>' if value is None else escape(said(value))
 
 
 def _checks(changes: Sequence[CheckChange]) -> str:

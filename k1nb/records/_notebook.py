@@ -132,8 +132,11 @@ def source_sum(path: str | Path | None) -> str:
 def heading_above(notebook: Any, place: int) -> str:
     """Return the heading under which the cell at a place stands, counted from 0; empty where there is none."""
     for cell in reversed(notebook["cells"][: place + 1]):
-        if cell["cell_type"] == "markdown":
-            headings = [line for line in "".join(cell["source"]).splitlines() if line.startswith("#")]
-            if headings:
-                return headings[0].lstrip("# ").strip()
+        if cell["cell_type"] == "markdown" and (found := heading_of("".join(cell["source"]))):
+            return found
     return ""
+
+
+def heading_of(text: str) -> str:
+    """Return the first heading of a markdown text; empty where it has none."""
+    return next((line.lstrip("# ").strip() for line in text.splitlines() if line.startswith("#")), "")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.syntax import Syntax
 from rich.text import Text
 
-from k1nb.records import BEGIN, END, number, percent, tally, without_control
+from k1nb.records import BEGIN, END, number, percent, said, tally, without_control
 from k1nb.show._terminal import new_table, print_checks, status_text
 from k1nb.show._words import duration
 
@@ -143,7 +143,7 @@ def _check(check: Check | None) -> Text:
 
 
 def _value(value: Any) -> Text:
-    return Text("–", "dim") if value is None else Text(str(value))
+    return Text(said(value), "dim" if value is None else "")
 
 
 def print_cells(console: Console, cells: Sequence[Cell]) -> None:

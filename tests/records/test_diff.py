@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+import nbformat
 import pytest
 
 from k1nb.checks import Check, Status, Verdict
@@ -38,11 +39,16 @@ def test_what_changed_is_told_by_its_meaning(settings: Settings) -> None:
 
 def test_what_always_differs_is_no_difference(settings: Settings) -> None:
     """Moments, processes, measured values, timings and executions differ each time, and mean nothing by that."""
-    old = sealed(settings, heap(), GONE, executions=("a",), cell_seconds=(None, 0.5), days=1)
-    new = sealed(settings, heap(free=151_000), LATER, executions=("b",), cell_seconds=(None, 0.9))
+    shifted, added = notebook(text="# Look"), nbformat.v4.new_code_cell("hours = 24")
+    shifted.cells.insert(0, added)
+    old = sealed(
+        settings, heap(), GONE, executions=("a",), cell_seconds=(None, 0.5), executed=notebook(text="# Look"), days=1
+    )
+    took = (0.2, None, 0.9)
+    new = sealed(settings, heap(free=151_000), LATER, executions=("b",), cell_seconds=took, executed=shifted)
     change = difference(old, new)
     assert not change.found
-    assert [(c.name, c.old, c.new) for c in change.seconds] == [("cell 2", 0.5, 0.9)]
+    assert [(c.name, c.old, c.new) for c in change.seconds] == [("Look", 0.5, 0.9), ("cell 1", None, 0.2)]
     assert summary(change) == "the same verdict and answers"
     same = difference(old, old)
     assert [same.found, same.values, same.seconds, same.mentions] == [False, [], [], []]
