@@ -7,14 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from k1nb import stack
+from k1nb.checks import Verdict
+from k1nb.conductor import Conductor, observe_definitions
 from k1nb.config import Settings
 from k1nb.errors import ParameterError, UnknownName, UsageError
 from k1nb.firmware import commit_change, ensure_sample_repository
 from k1nb.records import resume_run, run_notebook
 from k1nb.records._resume import claimed
 from k1nb.records._staging import Staging
+from k1nb.workers import lint_folder
+from tests.conductor.builders import a_child, a_workflow, defined, unique
+from tests.conductor.hand import forget
 from tests.conftest import BENCH
-from tests.faults._resume import STARTED, VERIFIED, delivery_of, killed_and_resumed, wrong
+from tests.faults._resume import APPLIED, STARTED, VERIFIED, Intent, delivery_of, killed_and_resumed, wrong
 from tests.records.conftest import check, write
 from tests.records.samples import heap, sealed
 from tests.test_line import flashes
@@ -31,6 +37,37 @@ def test_a_delivery_that_is_killed_and_resumed(line: Settings) -> None:
     chain = killed_and_resumed(line, intent, (STARTED, VERIFIED))
     assert list(wrong(chain, flashes(line) - before)) == []
     assert chain.last.manifest.devices == (BENCH,)
+
+
+@pytest.mark.long
+def test_what_was_applied_before_a_kill_is_not_applied_again(line: Settings, tmp_path: Path) -> None:
+    """Killed once the stack was deployed or definitions were changed, and resumed, there is nothing left to do."""
+    stack.down(line, ["exporter"])
+    deployed = Intent("deploy_stack", {}, stack.plan(stack.observe(line)).id)
+    last = killed_and_resumed(line, deployed, (APPLIED,)).last
+    assert last.verdict is Verdict.OK, (last.reason, last.checks)
+    (since,) = (service.since for service in stack.status(line) if service.name == "exporter")
+    assert since is not None
+    assert since < last.started_at
+    mine = a_workflow(
+        a_child("k1nb-ready", inputParameters={"nonce": "${workflow.input.nonce}"}),
+        name=unique("resumed-"),
+        inputParameters=["nonce"],
+    )
+    file = tmp_path / "workflows" / f"{mine['name']}.json"
+    file.parent.mkdir()
+    file.write_text(json.dumps(mine), encoding="utf-8")
+    definitions, findings = lint_folder(tmp_path)
+    plan = observe_definitions(line, definitions, findings).plan
+    try:
+        changed = Intent("definitions", {"folder": str(tmp_path)}, plan.id)
+        last = killed_and_resumed(line, changed, (APPLIED,)).last
+        with Conductor.from_settings(line) as server:
+            (kept,) = [each for each in server.workflow_definitions() if each["name"] == mine["name"]]
+    finally:
+        forget(line.conductor_server_url, defined(mine))
+    assert last.verdict is Verdict.OK, (last.reason, last.checks)
+    assert not kept["updateTime"]
 
 
 @pytest.fixture

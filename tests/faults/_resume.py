@@ -24,7 +24,7 @@ from tests.faults._table import Row
 
 GROUP = "Runs that are killed and resumed"
 STARTED, FOLLOWED = "started", "followed"
-OBSERVED, PLANNED, VERIFIED = ".observe(", ".plan(", ".checks("
+OBSERVED, PLANNED, APPLIED, VERIFIED = ".observe(", ".plan(", "consent=apply", ".checks("
 """Words of the cell behind which a run is killed."""
 _PATIENCE = 180.0
 _HOLD = """import pathlib as _pathlib, time as _time
@@ -42,11 +42,14 @@ class Intent:
     notebook: str
     parameters: Mapping[str, str]
     consent: str
-    workflow: str
-    key: str
+    workflow: str = ""
+    """Empty where it is done in the kernel."""
+    key: str = ""
 
     def executions(self, settings: Settings) -> list[Execution]:
         """Return what was started for it, newest first."""
+        if not self.workflow:
+            return []
         with Conductor.from_settings(settings) as server:
             return [server.execution(each.id) for each in server.correlated(self.workflow, self.key)]
 
@@ -95,8 +98,8 @@ def killed_and_resumed(settings: Settings, intent: Intent, boundaries: Sequence[
     """
     words = [word for pair in intent.parameters.items() for word in ("-p", "=".join(pair))]
     broken: list[Record] = []
-    with tempfile.TemporaryDirectory(prefix="k1nb-resume-") as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory(prefix="k1nb-resume-") as kept:
+        folder = Path(kept)
         command = [str(_held(folder, intent.notebook, boundaries)), *words, "--apply", intent.consent]
         for boundary in boundaries:
             _kill(settings, command, _reached(settings, intent, folder, boundary))
@@ -123,7 +126,7 @@ def _held(folder: Path, name: str, boundaries: Sequence[str]) -> Path:
 
 
 def _flag(folder: Path, boundary: str) -> Path:
-    return folder / boundary.strip(".(")
+    return folder / boundary.strip(".(").replace("=", "-")
 
 
 def _reached(settings: Settings, intent: Intent, folder: Path, boundary: str) -> Callable[[], bool]:
