@@ -176,7 +176,10 @@ class Superseded(DeviceError):
 
 
 class OtaError(DeviceError):
-    """The transfer failed; `stage` names how far it came, `log` what happened until then."""
+    """The transfer failed; `stage` names how far it came, `log` what happened until then.
+
+    `unconfirmed` is one after whose last byte the device said neither yes nor no: it may have taken the image.
+    """
 
     def __init__(
         self,
@@ -184,12 +187,14 @@ class OtaError(DeviceError):
         *,
         stage: str,
         final: bool = False,
+        unconfirmed: bool = False,
         hint: str | None = None,
         log: tuple[str, ...] = (),
     ) -> None:
         super().__init__(message, hint=hint)
         self.stage = stage
         self.final = final
+        self.unconfirmed = unconfirmed
         self.log = log
 
 

@@ -182,6 +182,7 @@ async def send(
         if row.accepted_at is not None:
             _require_current(ledger, row, device)
             return Sent(row, row.accepted_at, True, [f"already accepted at {row.accepted_at:%H:%M:%S}"])
+        limit = datetime.now(UTC) + timedelta(seconds=settings.timings.ota_deadline)
         try:
             with store.open(artifact) as image:
                 transfer = await send_image(
@@ -194,9 +195,13 @@ async def send(
                     on_progress=on_progress,
                 )
         except OtaError as error:
-            if error.stage == "result":
+            if error.stage == "result" or error.unconfirmed:
                 ledger.raise_grade(row.id, Grade.SENT, f"all bytes were sent, no confirmation came: {error.message}")
-            raise
+            if error.unconfirmed:
+                row = await _once_restarted(settings, device, artifact, row, limit)
+            if row.accepted_at is None:
+                raise
+            return Sent(row, row.accepted_at, False, [*error.log, row.evidence[-1]])
         proof = f"{transfer.size:,} B sent in {transfer.seconds:.1f} s, the device confirmed MD5 {transfer.md5}"
         row = ledger.raise_grade(row.id, Grade.ACCEPTED, proof, accepted_at=transfer.accepted_at)
         return Sent(row, transfer.accepted_at, False, list(transfer.log))
@@ -254,6 +259,26 @@ async def _mac(settings: Settings, device: Device, *, blindly: bool) -> str | No
         if not blindly:
             raise
     return None
+
+
+async def _once_restarted(
+    settings: Settings, device: Device, artifact: Artifact, row: Deployment, limit: datetime
+) -> Deployment:
+    """Look whether a device that did not confirm an image shows it after its restart, which is waited for.
+
+    Until then the device is as it was before, and a second transfer would meet it in the middle of its restart.
+    """
+    ledger, timings, since = Ledger(settings.paths), settings.timings, datetime.now(UTC)
+    limit = min(limit, since + timedelta(seconds=timings.reboot_deadline))
+    telling = _namesake(settings, ledger, device, artifact) is None
+    while True:
+        seen = await try_readings(settings, device)
+        if seen is not None and seen.mac != device.mac:
+            seen = None
+        row = _recover(artifact, ledger, row, seen) if telling else row
+        if row.accepted_at is not None or (seen is not None and rebooted(seen, since)) or datetime.now(UTC) >= limit:
+            return row
+        await asyncio.sleep(timings.reboot_poll)
 
 
 def _recover(artifact: Artifact, ledger: Ledger, row: Deployment, seen: Readings | None) -> Deployment:

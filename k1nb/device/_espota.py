@@ -89,6 +89,7 @@ class Signal(Enum):
 
 
 _S, _E = State, Signal
+ALL_SENT = (_S.DRAINING, _S.FINISHING)
 _TRANSFER = (_S.SENDING, _S.WAITING, _S.STREAMING, _S.DRAINING, _S.FINISHING)
 _ENDED = (_E.ERROR, _E.CLOSE, _E.SILENCE)
 
@@ -119,7 +120,7 @@ TRANSITIONS: Mapping[tuple[State, Signal], State] = MappingProxyType(
         (_S.DRAINING, _E.COUNT): _S.DRAINING,
         (_S.DRAINING, _E.DRAINED): _S.FINISHING,
         (_S.FINISHING, _E.COUNT): _S.FINISHING,
-        **{(state, _E.OK): _S.ACCEPTED for state in (_S.DRAINING, _S.FINISHING)},
+        **{(state, _E.OK): _S.ACCEPTED for state in ALL_SENT},
         # An OK before the last byte is no acceptance of this image.
         **{(state, _E.OK): _S.FAILED for state in (_S.SENDING, _S.WAITING, _S.STREAMING)},
         **{(state, end): _S.FAILED for state in _TRANSFER for end in _ENDED},
@@ -204,6 +205,8 @@ class Failed:
     text: str
     final: bool
     """Whether another try is useless."""
+    unconfirmed: bool = False
+    """Whether all bytes were sent, and the device said neither yes nor no to them."""
 
 
 Event = Welcome | Challenged | Progress | Accepted | Ignored | Failed
@@ -372,7 +375,8 @@ class Sender:
     def _fail(self, signal: Signal, text: str, *, final: bool = False) -> Failed:
         before = self.state
         self._move(signal)
-        return Failed(STAGES[before], text, final)
+        unconfirmed = before in ALL_SENT and signal in (Signal.CLOSE, Signal.SILENCE)
+        return Failed(STAGES[before], text, final, unconfirmed)
 
     def _place(self) -> str:
         return f"after {self._taken} of {len(self._image)} bytes"

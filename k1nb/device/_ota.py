@@ -69,7 +69,9 @@ async def send_image(
         async with asyncio.timeout(timings.ota_deadline):
             await session.run()
     except TimeoutError:
-        raise session.error(f"the transfer took longer than {timings.ota_deadline:g} s") from None
+        raise session.error(
+            f"the transfer took longer than {timings.ota_deadline:g} s", unconfirmed=session.all_sent
+        ) from None
     finally:
         session.close()
     return Transfer(
@@ -184,7 +186,7 @@ class _Session:
         self._note(f"the device connected from {self._link.peer}, sending in {self._mode} mode")
         end = await self._link.run(sender, self._progressed)
         if isinstance(end, espota.Failed):
-            raise self.error(end.text, stage=end.stage, final=end.final)
+            raise self.error(end.text, stage=end.stage, final=end.final, unconfirmed=end.unconfirmed)
         self._note(f"the device said OK to {sender.sent} bytes")
 
     def close(self) -> None:
@@ -200,7 +202,12 @@ class _Session:
             if not isinstance(late, bytes):
                 late.abort()
 
-    def error(self, text: str, *, stage: str | None = None, final: bool = False) -> OtaError:
+    @property
+    def all_sent(self) -> bool:
+        """Tell whether all bytes have been sent and nothing was said to them so far."""
+        return self._sender is not None and self._sender.state in espota.ALL_SENT
+
+    def error(self, text: str, *, stage: str | None = None, final: bool = False, unconfirmed: bool = False) -> OtaError:
         """Return the OtaError for this session, with its log."""
         self._note(text)
         state = self._sender.state if self._sender else espota.State.NEW
@@ -209,6 +216,7 @@ class _Session:
             f"OTA to device {self._device.label} failed at the {stage}: {text}",
             stage=stage,
             final=final,
+            unconfirmed=unconfirmed,
             hint=_hint(stage, self._device),
             log=tuple(self.log),
         )

@@ -15,7 +15,7 @@ from k1nb.delivery import HealthStatus
 from k1nb.delivery._deployment import Sent
 from k1nb.delivery._past import ROLLBACK
 from k1nb.device import Device, Inventory, parse_faults
-from k1nb.errors import DeviceBusy, DeviceNonsense, DeviceRefused, DeviceUnreachable, Superseded
+from k1nb.errors import DeviceBusy, DeviceNonsense, DeviceRefused, DeviceUnreachable, OtaError, Superseded
 from k1nb.firmware import Artifact, Grade, Ledger, Outcome
 from tests.cli.test_rollback import home, stored
 from tests.conftest import FreePort
@@ -79,6 +79,31 @@ def test_an_execution_cannot_begin_again_after_another_one(settings: Settings, b
     assert row is not None
     assert row.grade is Grade.ACCEPTED
     assert bench.state()["flashes_completed"] == 2
+
+
+@pytest.mark.parametrize("mode", ["lock-step", "streaming"])
+def test_what_a_device_took_without_a_word_is_not_sent_again(settings: Settings, mode: str) -> None:
+    """A device whose OK was lost is waited for, and shows what it took; one that restarts with the old image has not.
+
+    Both times all bytes were sent, so that the grade is SENT at least.
+    """
+    settings = settings.model_copy(update={"ota_mode": mode})
+    (device,) = Inventory(settings.paths).list()
+    first, second = _image(settings, 1), _image(settings, 2)
+    with running([device], settings.paths, settings.timings, parse_faults(["lost-okx1"])) as simulation:
+        sent = _send(settings, device, first, "e1")
+        assert (sent.repeated, sent.deployment.grade) == (False, Grade.ACCEPTED)
+        assert "already shows" in sent.deployment.evidence[-1]
+        assert _send(settings, device, first, "e1").repeated
+        assert simulation.state()["flashes_completed"] == 1
+    _concluded(settings, sent)
+    with running([device], settings.paths, settings.timings, parse_faults(["lost-ok", "boots-old"])):
+        with pytest.raises(OtaError) as caught:
+            _send(settings, device, second, "e2")
+        row = Ledger(settings.paths).find(device.mac, second.id, "e2")
+    assert caught.value.unconfirmed
+    assert row is not None
+    assert (row.grade, row.accepted_at) == (Grade.SENT, None)
 
 
 def test_a_device_is_not_taken_from_a_deployment_that_looks_at_it(settings: Settings, bench: Running) -> None:
