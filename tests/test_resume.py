@@ -11,10 +11,11 @@ from k1nb import stack
 from k1nb.checks import Verdict
 from k1nb.conductor import Conductor, observe_definitions
 from k1nb.config import Settings
-from k1nb.errors import ParameterError, UnknownName, UsageError
+from k1nb.errors import ParameterError, RecordError, UnknownName, UsageError
 from k1nb.firmware import commit_change, ensure_sample_repository
-from k1nb.records import resume_run, run_notebook
-from k1nb.records._resume import claimed
+from k1nb.records import Archive, Record, resume_run, run_notebook
+from k1nb.records._record import MANIFEST
+from k1nb.records._resume import began, claimed
 from k1nb.records._staging import Staging
 from k1nb.workers import lint_folder
 from tests.conductor.builders import a_child, a_workflow, defined, unique
@@ -115,3 +116,16 @@ def test_a_broken_run_is_gone_on_from_once(settings: Settings) -> None:
         pass
     with claimed(settings, None), claimed(settings, done.id):
         pass
+
+
+def test_what_an_earlier_consent_led_to_does_not_answer_a_new_one(settings: Settings) -> None:
+    """A resumed run follows what has begun since the first run of its own consent; a damaged one before it ends it."""
+    archive, runs = Archive(settings.paths), list[Record]()
+    for days, consent in enumerate(("plan-a", "plan-a", "plan-b", "plan-b")):
+        resumes = runs[-1].id if runs else None
+        runs.append(sealed(settings, days=-days, parameters={"apply": consent}, resumes=resumes))
+    first, second, third, last = runs
+    assert [began(archive, run) for run in runs] == [None, first.started_at, None, third.started_at]
+    (second.folder / MANIFEST).write_text("{}", encoding="utf-8")
+    with pytest.raises(RecordError, match=second.id):
+        began(archive, last)

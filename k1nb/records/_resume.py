@@ -20,6 +20,9 @@ from k1nb.records._notebook import read_notebook, shipped, source_sum
 from k1nb.records._record import NOTEBOOK, Record
 from k1nb.secrets import MASK
 
+CONSENT = "apply"
+"""Parameter of a notebook that has effects: the id of the plan that is consented to."""
+
 
 @dataclass(frozen=True, slots=True)
 class Resumption:
@@ -85,13 +88,18 @@ def _refuse_resumed(settings: Settings, run: str) -> None:
 
 
 def began(archive: Archive, record: Record) -> datetime | None:
-    """Return when the first of the broken runs began that a run goes on from; None where it goes on from none.
+    """Return when the first of the broken runs began that a run goes on from with the consent that was given to them.
 
-    Raises UnknownName where the record of one is gone.
+    None where it goes on from none, or has a consent of its own: what an earlier consent has led to does not answer
+    that one. Raises UnknownName where the record of one is gone, RecordError where it is damaged.
     """
-    at = None
+    at, consent = None, record.parameters.get(CONSENT)
     while record.manifest.resumes is not None:
         record = archive.get(record.manifest.resumes)
+        if record.verdict is Verdict.UNKNOWN:  # no run that broke: the archive shows a damaged one so
+            raise RecordError(record.manifest.reason, hint="restore it from a backup, or begin another run")
+        if record.parameters.get(CONSENT) != consent:
+            break
         at = record.started_at
     return at
 

@@ -67,7 +67,7 @@ class Run:
 
     @property
     def since(self) -> datetime | None:
-        """When the first of the broken runs began that this one goes on from; None where it goes on from none."""
+        """When the first of the broken runs began that this one goes on from with their consent; None without one."""
         return began(Archive(self.settings.paths), self._record)
 
     @property

@@ -16,7 +16,7 @@ from k1nb.records._outcome import free_id
 from k1nb.records._parameters import Parameter, Value, checked, from_text, refuse_secrets, refuse_unknown
 from k1nb.records._progress import Progress
 from k1nb.records._record import Record, new_id
-from k1nb.records._resume import resumption
+from k1nb.records._resume import CONSENT, resumption
 from k1nb.records._run import parameters_of
 from k1nb.records._staging import refuse_name
 
@@ -78,9 +78,9 @@ def _known(file: Path) -> dict[str, Parameter]:
 
 
 def _consent(file: Path, apply: str) -> dict[str, str]:
-    if apply and "apply" not in _known(file):
+    if apply and CONSENT not in _known(file):
         raise ParameterError(f"{file.stem} applies nothing", hint="run it without --apply")
-    return {"apply": apply} if apply else {}
+    return {CONSENT: apply} if apply else {}
 
 
 def _run(
