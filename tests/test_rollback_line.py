@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -16,12 +17,14 @@ from k1nb.conductor import Conductor, Execution, ExecutionStatus
 from k1nb.config import Settings
 from k1nb.delivery import rollback
 from k1nb.device import Device, DeviceClient, Inventory
+from k1nb.errors import ConductorUnreachable, ConsentError
 from k1nb.firmware import Commit, Deployment, Grade, Ledger, Outcome, commit_change, ensure_sample_repository
 from k1nb.records import run_notebook
 from tests.conftest import BENCH
 from tests.test_line import flashes, observe, stamp_shown
 
 HEALTH = "firmware/include/health.h"
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 Delivered = tuple[Commit, delivery.Delivery]
 
 
@@ -161,6 +164,33 @@ def test_an_operator_goes_back_by_conductor(line: Settings, good: Delivered, bet
     assert flashes(line) == before + 1
     assert stamp_shown(line) == f"k1-{good[0].sha[:12]}"
     assert rollback.plan(rollback.observe(line, device=BENCH)).steps == ()
+
+
+def test_a_delivery_that_ended_long_ago_is_told_as_it_ended_and_as_the_device_is_now(
+    line: Settings, good: Delivered, bad: tuple[Delivered, int], better: Delivered
+) -> None:
+    """Asked what began since, a failed delivery is told and not begun again, a good one only as long as it holds."""
+    before, server_down = flashes(line), line.model_copy(update={"conductor_server_url": "http://127.0.0.1:9/api"})
+    told = {}
+    for commit, delivered in (good, bad[0], better):
+        facts = observe(line, commit)
+        found = delivery.apply(line, facts, delivery.plan(facts), consent="plan-old", since=LONG_AGO)
+        assert found is not None
+        assert found.execution.id == delivered.execution.id
+        told[commit.sha] = (found.outcome, found.good, "that it still does is not proven" in found.evidence[-1])
+        if delivery.plan(facts).steps:
+            with pytest.raises(ConsentError, match="what it was made from has changed"):
+                delivery.apply(line, facts, delivery.plan(facts), consent="plan-old", since=datetime.now(UTC))
+            with pytest.raises(ConductorUnreachable):
+                delivery.apply(server_down, facts, delivery.plan(facts), consent="plan-old", since=LONG_AGO)
+        else:
+            assert delivery.apply(server_down, facts, delivery.plan(facts), consent="plan-old", since=LONG_AGO) is None
+    assert list(told.values()) == [
+        (Outcome.succeeded, True, False),  # where an operator has gone back to
+        (Outcome.rolled_back, False, False),
+        (Outcome.failed, False, True),
+    ]
+    assert flashes(line) == before
 
 
 def test_the_notebook_plans_then_goes_where_it_was_told(line: Settings, better: Delivered) -> None:

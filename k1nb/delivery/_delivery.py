@@ -14,7 +14,7 @@ from k1nb.config import Settings
 from k1nb.delivery._deployment import resolve, try_readings
 from k1nb.delivery._health import HealthLimits, complaints
 from k1nb.device import Device, Readings
-from k1nb.errors import ArtifactError, ConductorError, ConsentError
+from k1nb.errors import ArtifactError, ConductorError, ConductorUnreachable, ConsentError
 from k1nb.firmware import (
     Artifact,
     ArtifactStore,
@@ -75,6 +75,11 @@ class Delivery:
     outcome: Outcome
     evidence: list[str] = field(default_factory=list)
     artifact_id: str | None = None
+
+    @property
+    def good(self) -> bool:
+        """Tell whether the device was proven healthy with the commit."""
+        return self.outcome in (Outcome.succeeded, Outcome.no_op) and self.grade >= Grade.HEALTHY
 
 
 def observe(
@@ -153,21 +158,32 @@ def apply(
     """Carry out a plan that was consented to and follow it to its end; None where nothing is to be done.
 
     The same delivery that is under way already, or that has begun at `since` or after it, is followed, whatever consent
-    it was begun with. Without `consent` nothing is applied. Raises ConsentError where the consent is for another plan,
-    also when what was observed has changed since, and for a production device.
+    it was begun with; one that may have ended long ago is good only where the device is proven to run the commit still.
+    Without `consent` nothing is applied. Raises ConsentError where the consent is for another plan, also when what was
+    observed has changed since, and for a production device.
     """
     if not consent or not (planned.steps or since):
         return None
     with Conductor.from_settings(settings) as conductor:
         # What is under way was consented to, and changes device and ledger by itself; to follow it is no effect.
-        execution_id = conductor.begun(PIPELINE, facts.key, since)
-        if execution_id is None:
-            if not planned.steps:
-                return None
+        begun = _begun(conductor, facts, planned, since)
+        if begun is None and not planned.steps:
+            return None
+        if begun is None:
             planned.require(consent)
-            execution_id = _start(conductor, settings, facts, planned)
+        execution_id = begun or _start(conductor, settings, facts, planned)
         execution = conductor.wait(execution_id, timings=settings.timings, on_change=on_change)
-        return _with_way_back(settings, facts, delivery(conductor, execution))
+        delivered = _with_way_back(settings, facts, delivery(conductor, execution))
+    return _still(settings, facts, delivered) if begun and since else delivered
+
+
+def _begun(conductor: Conductor, facts: DeliveryFacts, planned: Plan, since: datetime | None) -> str | None:
+    try:
+        return conductor.begun(PIPELINE, facts.key, since)
+    except ConductorUnreachable:
+        if planned.steps:
+            raise
+        return None  # that there is nothing to do is proven without the server
 
 
 def _start(conductor: Conductor, settings: Settings, facts: DeliveryFacts, planned: Plan) -> str:
@@ -176,16 +192,20 @@ def _start(conductor: Conductor, settings: Settings, facts: DeliveryFacts, plann
             f"{facts.device.label} is a production device, and this pipeline delivers to test devices only",
             hint="name a test device: k1nb device list",
         )
-    words = {
+    words = _words(facts)
+    if plan(observe(settings, **words)).id != planned.id:
+        raise ConsentError("the device or its ledger has changed since the plan was made", hint="plan again")
+    return conductor.start(PIPELINE, words, correlation_id=facts.key)
+
+
+def _words(facts: DeliveryFacts) -> dict[str, str]:
+    return {
         "repo": facts.repository.name,
         "branch": facts.branch,
         "commit_sha": facts.commit.sha,
         "environment": facts.environment,
         "device": facts.device.mac,  # a name may come to mean another device meanwhile
     }
-    if plan(observe(settings, **words)).id != planned.id:
-        raise ConsentError("the device or its ledger has changed since the plan was made", hint="plan again")
-    return conductor.start(PIPELINE, words, correlation_id=facts.key)
 
 
 def _with_way_back(settings: Settings, facts: DeliveryFacts, delivered: Delivery) -> Delivery:
@@ -195,6 +215,19 @@ def _with_way_back(settings: Settings, facts: DeliveryFacts, delivered: Delivery
         return delivered
     back = f"the device is back on artifact {row.artifact_id[:12]}, grade {row.grade.name}"
     return replace(delivered, evidence=[*delivered.evidence, back])
+
+
+def _still(settings: Settings, facts: DeliveryFacts, delivered: Delivery) -> Delivery:
+    """Look at the device once more: since its delivery has ended, something else may have reached it."""
+    if not delivered.good:
+        return delivered
+    now = observe(settings, **_words(facts))
+    if now.up_to_date:
+        return delivered
+    shown = f"it shows the stamp {now.readings.stamp}" if now.readings else "it does not answer"
+    known = f"the ledger says it runs {now.current.artifact_id[:12]}" if now.current else "the ledger knows of nothing"
+    doubt = f"that it still does is not proven: now {shown}, and {known}"
+    return replace(delivered, outcome=Outcome.failed, evidence=[*delivered.evidence, doubt])
 
 
 def delivery(conductor: Conductor, execution: Execution) -> Delivery:
@@ -244,10 +277,9 @@ def checks(facts: DeliveryFacts, planned: Plan, delivered: Delivery | None) -> l
         steps = "; ".join(f"{step.action} {step.subject} ({step.why})" for step in planned.steps)
         return [Check(name, Status.WARN, f"planned, not applied: {steps}", hint)]
     source = f"execution {delivered.execution.id}"
-    good = delivered.outcome in (Outcome.succeeded, Outcome.no_op) and delivered.grade >= Grade.HEALTHY
-    status = Status.OK if good else Status.FAIL
+    status = Status.OK if delivered.good else Status.FAIL
     seen = f"{delivered.outcome}, grade {delivered.grade.name}: {'; '.join(delivered.evidence)}"
-    remedy = None if good else f"k1nb executions show {delivered.execution.id}"
+    remedy = None if delivered.good else f"k1nb executions show {delivered.execution.id}"
     took = delivered.execution.seconds
     values = {} if took is None else {"execution_seconds": round(took, 1)}
     return [Check(name, status, seen, remedy, source, values=values)]
