@@ -46,7 +46,7 @@ def apply(
     # A device that restarts in the middle of its rollback is silent too, or proves nothing: that rollback is followed.
     begun = None if direct or not consent or facts.way is Way.OTA else _begun(settings, facts, since)
     if facts.way is Way.USB and begun is None:
-        return Rollback(Outcome.needs_usb, Grade.NONE, facts.target.id, [unreachable(facts), "nothing was sent"])
+        return Rollback(Outcome.needs_usb, Grade.NONE, facts.target.id, [unreachable(facts), _sent(facts, since)])
     if not consent or not (planned.steps or begun):
         return None
     if direct:
@@ -82,7 +82,17 @@ def _begun(settings: Settings, facts: RollbackFacts, since: datetime | None) -> 
         with Conductor.from_settings(settings) as conductor:
             return conductor.begun(HANDLER, facts.key, since)
     except ConductorUnreachable:
+        if since and facts.way is Way.USB:  # the device may be silent because of what the broken run has begun
+            raise
         return None
+
+
+def _sent(facts: RollbackFacts, since: datetime | None) -> str:
+    """Say what a broken run has sent, which the ledger knows, also where it did that without the server."""
+    newest = next(iter(facts.past.rows), None)
+    if since is None or newest is None or newest.started_at < since:
+        return "nothing was sent"
+    return f"{newest.artifact_id[:12]} was sent to it at {newest.started_at:%H:%M:%S}, grade {newest.grade.name}"
 
 
 def _start_or_join(
