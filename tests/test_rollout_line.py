@@ -8,13 +8,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from k1nb.checks import Status, Verdict
 from k1nb.config import load
 from k1nb.delivery import rollout
-from k1nb.delivery.rollout import Policy, Standing
+from k1nb.delivery.rollout import Policy, Selection, Standing
 from k1nb.device import Inventory, flash_lock
 from k1nb.errors import ArtifactError, ConsentError, UsageError
 from k1nb.firmware import Artifact
@@ -27,6 +28,7 @@ pytestmark = pytest.mark.xdist_group("fleet")
 WORDS = ("--waves", "1", "--soak", "0.5", "--pick-up", "0/3 * * * * ?")
 POLICY = Policy(waves="1", soak_seconds=0.5, pick_up="0/3 * * * * ?")
 LAST = "sim-03"
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -151,3 +153,25 @@ def _break(planned: Planned, artifact: Artifact) -> None:
     with planned.fleet.conductor() as conductor, pytest.raises(ArtifactError, match="its image cannot be read"):
         rollout.resume(planned.fleet.settings, conductor, broken)
     artifact.path.write_bytes(kept)
+
+
+@pytest.mark.long
+def test_a_rollout_that_ended_long_ago_is_told_with_what_the_devices_run_now(fleet: Fleet) -> None:
+    """Asked what began since, it is not begun again; whoever runs something else by now is named."""
+    two, one = Selection(("sim-00", "sim-01")), Selection(("sim-00",))
+    planned = fleet.plan(fleet.artifact(5), replace(POLICY, waves="100%"), two)
+    assert planned.apply().standing is Standing.COMPLETED
+
+    def told() -> tuple[str, ...]:
+        done = rollout.apply(
+            fleet.settings, planned.facts, planned.rollout, planned.plan, consent=planned.plan.id, since=LONG_AGO
+        )
+        assert done is not None
+        assert done.standing is Standing.COMPLETED
+        return tuple(device.name for device in done.strayed)
+
+    assert told() == ()
+    assert fleet.plan(fleet.artifact(6), POLICY, one).apply().standing is Standing.COMPLETED
+    before = fleet.flashes()
+    assert told() == ("sim-00",)
+    assert fleet.flashes() == before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from k1nb.conductor import Conductor, Execution
@@ -35,17 +36,19 @@ def apply(
 ) -> Progress | None:
     """Start a rollout that was consented to, or join it where it is under way; None where nothing is to be done.
 
-    One that has begun at `since` or after it is not begun again, however it has ended. It is followed until it has
+    One that has begun at `since` or after it is not begun again, however it has ended, and its devices are looked at
+    once more, for that may be long ago. It is followed until it has
     ended or waits for a person, unless `follow_it` is false; `on_change` is told of each change, `on_execution` of the
     execution that does the work. Raises ConsentError where the consent is for another plan, also when what was
     observed has changed since, UsageError for a wrong `pick_up`.
     """
-    if facts.under_way is not None:
+    begun = since is not None and consent != "" and _has_begun(settings, consent, since)
+    if begun:
+        rollout_id = consent  # whatever other rollout is under way by now
+    elif facts.under_way is not None:
         rollout_id = _join(facts.under_way, consent)
         if not consent:
             return facts.under_way
-    elif since is not None and consent and _has_begun(settings, consent, since):
-        rollout_id = consent
     elif not planned.steps or not consent:
         return None
     else:
@@ -59,7 +62,14 @@ def apply(
                 on_change(progress)
             if on_execution is not None:
                 on_execution(progress.execution)
-        return progress
+    return _looked_at_again(settings, facts, progress) if begun else progress
+
+
+def _looked_at_again(settings: Settings, facts: RolloutFacts, progress: Progress) -> Progress:
+    now = {device.mac for device in observe(settings, facts.artifact.id, facts.selection).current}
+    rollout = progress.rollout
+    ran = [*rollout.current, *(device for device in rollout.devices if progress.state(device).state.good)]
+    return replace(progress, strayed=tuple(device for device in ran if device.mac not in now))
 
 
 def _join(under_way: Progress, consent: str) -> str:

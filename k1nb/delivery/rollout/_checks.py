@@ -23,7 +23,7 @@ def checks(facts: RolloutFacts, planned: Plan, progress: Progress | None) -> lis
         steps = "; ".join(f"{step.action} {step.subject}" for step in planned.steps)
         hint = f"look at the plan, then {planned.how_to_apply}"
         return [Check(f"{name}planned", Status.WARN, f"planned, not applied: {steps}", hint)]
-    return [*_whole(name, progress), *_waves(name, progress), *_devices(name, progress)]
+    return [*_whole(name, progress), *_waves(name, progress), *_devices(name, progress), *_strayed(name, progress)]
 
 
 def _whole(name: str, progress: Progress) -> list[Check]:
@@ -73,3 +73,9 @@ def _devices(name: str, progress: Progress) -> Iterable[Check]:
         if found:
             said = "; ".join(f"{device} ({reason})" for device, reason in found)
             yield Check(f"{name}{state} devices", Status.WARN, said, remedy, f"execution {progress.execution.id}")
+
+
+def _strayed(name: str, progress: Progress) -> Iterable[Check]:
+    if progress.strayed:
+        said = f"not proven now: {', '.join(device.name for device in progress.strayed)}"
+        yield Check(f"{name}devices run it still", Status.FAIL, said, "k1nb device info NAME", "ledger and devices")

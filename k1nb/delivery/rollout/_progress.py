@@ -61,6 +61,8 @@ class Progress:
     """When pending devices are tried next; None where nothing is scheduled."""
     asked: Task | None = None
     """The task that waits for a person."""
+    strayed: tuple[Device, ...] = ()
+    """Those that ran the artifact by its end, and are not proven to run it now, where they were looked at again."""
 
     def state(self, device: Device) -> Seen:
         """Return how a device stands; where the rollout has ended, one whose turn never came was not reached."""

@@ -63,3 +63,10 @@ def test_gates_are_told_one_by_one() -> None:
     found = {check.name.partition(": ")[2]: check for check in checks(facts(), plan(facts(), Policy())[1], progress)}
     assert (found["gate of wave 1"].status, found["gate of wave 1"].evidence) == (Status.FAIL, "1 of 1 device failed")
     assert found["gate of wave 2"].status is Status.NOT_CONFIGURED
+
+
+def test_devices_that_do_not_run_it_any_more_are_a_failure() -> None:
+    """A completed rollout is no answer for a device that something else has reached since."""
+    progress = a_progress(ROLLOUT, Standing.COMPLETED, *map(deployment, range(3)), strayed=(device(1),))
+    (wrong,) = [c for c in checks(facts(), plan(facts(), Policy())[1], progress) if c.status is Status.FAIL]
+    assert (wrong.name.partition(": ")[2], wrong.evidence) == ("devices run it still", "not proven now: sim-01")
