@@ -274,7 +274,7 @@ def _seconds(record: Record) -> dict[str, float]:
         parts[name] = parts.get(name, 0.0) + (took or 0.0)
     whole = None if manifest.ended_at is None else (manifest.ended_at - manifest.started_at).total_seconds()
     named = {**({} if whole is None else {"run": whole}), **parts}
-    return {name: round(seconds, 1) for name, seconds in named.items() if seconds}
+    return {name: tenths for name, seconds in named.items() if (tenths := round(seconds, 1))}
 
 
 def _parts(record: Record) -> Iterator[str]:

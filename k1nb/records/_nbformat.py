@@ -19,7 +19,7 @@ def nbformat() -> Any:
         try:
             import nbformat
         finally:
-            del sys.modules[_GRAMMARS]
+            sys.modules.pop(_GRAMMARS, None)  # another thread may have been as quick
     import nbformat
 
     return nbformat

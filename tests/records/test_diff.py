@@ -50,6 +50,8 @@ def test_what_always_differs_is_no_difference(settings: Settings) -> None:
     assert not change.found
     assert [(c.name, c.old, c.new) for c in change.seconds] == [("Look", 0.5, 0.9), ("cell 1", None, 0.2)]
     assert summary(change) == "the same verdict and answers"
+    quick = sealed(settings, heap(), GONE, cell_seconds=(0.04, None, 0.5), executed=shifted, days=2)
+    assert difference(quick, old).seconds == []  # less than a tenth of a second is none
     same = difference(old, old)
     assert [same.found, same.values, same.seconds, same.mentions] == [False, [], [], []]
 
