@@ -23,8 +23,6 @@ from k1nb.timings import Timings
 FreePort = Callable[[], int]
 BENCH = "bench"
 """Name of the simulated device in the session's stack."""
-SHARED = {"line": "line", "conductor_url": "server", "conductor_database": "server"}
-"""Fixtures of which a process of a parallel run has one, and the group that keeps their tests in one process."""
 FIRST_PORT = 20_000
 PORTS = 3_000
 """How many each process of a parallel run may give."""
@@ -49,9 +47,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep what shares a stack in one process of a parallel run: the tests of the line, and those of the server."""
     for item in items:
         names = getattr(item, "fixturenames", ())
-        groups = [group for fixture, group in SHARED.items() if fixture in names]
-        if groups:
-            item.add_marker(pytest.mark.xdist_group(groups[0]))
+        if "_session_home" in names:
+            item.add_marker(pytest.mark.xdist_group("line" if "line" in names else "server"))
 
 
 @pytest.fixture(scope="session")
