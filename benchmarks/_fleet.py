@@ -42,7 +42,8 @@ class Watched:
 def rows(say: Callable[[str], None], devices: int = DEVICES) -> list[Row]:
     """Deploy to every device at once and return the most memory that the worker host took."""
     with home() as settings:
-        fleet = [Inventory(settings.paths).add(_device(number)) for number in range(devices)]
+        ports = _ports()
+        fleet = [Inventory(settings.paths).add(_device(number, ports)) for number in range(devices)]
         artifact = _stored(settings)
         stack.up(settings, ["conductor"], say)
         with Conductor.from_settings(settings) as conductor:
@@ -60,10 +61,18 @@ def rows(say: Callable[[str], None], devices: int = DEVICES) -> list[Row]:
     return [Row("ota", what, "MB", [watched.most / 1e6], aim=LIMIT)]
 
 
-def _device(number: int) -> Device:
-    return Device(
-        f"d{number:02}", f"02:4B:31:00:01:{number:02X}", "127.0.0.1", free_port(), free_port(), kind="simulator"
-    )
+def _ports() -> Iterator[int]:
+    """Yield free ports, none twice."""
+    given: set[int] = set()
+    while True:
+        if (port := free_port()) not in given:
+            given.add(port)
+            yield port
+
+
+def _device(number: int, ports: Iterator[int]) -> Device:
+    mac = f"02:4B:31:00:01:{number:02X}"
+    return Device(f"d{number:02}", mac, "127.0.0.1", next(ports), next(ports), kind="simulator")
 
 
 def _stored(settings: Settings) -> Artifact:
