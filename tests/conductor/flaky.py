@@ -12,7 +12,9 @@ GOOD = b"{}"
 
 def answer(body: bytes = GOOD, status: int = 200) -> bytes:
     """Return a whole HTTP answer."""
-    head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    kind, size = "Content-Type: application/json", f"Content-Length: {len(body)}"
+    closing = "Connection: close"  # no second request may meet a connection that is about to be closed
+    head = "\r\n".join((f"HTTP/1.1 {status} X", kind, size, closing, "", ""))
     return head.encode() + body
 
 
