@@ -103,7 +103,7 @@ def observe(
         readings=run(try_readings, settings, entry),
         current=current,
         artifact=_artifact(settings, current),
-        newest=next(iter(ledger.history(entry.mac, 1)), None),
+        newest=ledger.newest(entry.mac),
         limits=HealthLimits.of(settings),
     )
 

@@ -90,7 +90,7 @@ class Signal(Enum):
 
 _S, _E = State, Signal
 ALL_SENT = (_S.DRAINING, _S.FINISHING)
-_TRANSFER = (_S.SENDING, _S.WAITING, _S.STREAMING, _S.DRAINING, _S.FINISHING)
+_TRANSFER = (_S.SENDING, _S.WAITING, _S.STREAMING, *ALL_SENT)
 _ENDED = (_E.ERROR, _E.CLOSE, _E.SILENCE)
 
 TRANSITIONS: Mapping[tuple[State, Signal], State] = MappingProxyType(

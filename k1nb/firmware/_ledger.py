@@ -163,6 +163,10 @@ class Ledger:
         """Return what the device runs as far as is known: what it accepted last."""
         return next(iter(self._accepted(mac, Grade.ACCEPTED)), None)
 
+    def newest(self, mac: str) -> Deployment | None:
+        """Return the last row of a device, whether it accepted anything or not."""
+        return next(iter(self.history(mac, 1)), None)
+
     def last_good(self, mac: str, *, other_than: str | None = None) -> Deployment | None:
         """Return what the device accepted last and was healthy with; `other_than` excludes an artifact."""
         healthy = self._accepted(mac, Grade.HEALTHY)

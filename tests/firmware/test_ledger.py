@@ -115,6 +115,8 @@ def test_history_is_newest_first(ledger: Ledger) -> None:
     assert [row.artifact_id for row in ledger.history()] == ["a4", "a3", "a2", "a1", "a0"]
     assert [row.artifact_id for row in ledger.history(MAC)] == ["a3", "a1"]
     assert [row.artifact_id for row in ledger.history(limit=1)] == ["a4"]
+    assert ledger.newest(MAC) == ledger.history(MAC)[0]
+    assert ledger.newest("02:4B:31:00:00:FF") is None
 
 
 def test_row_is_json_able(ledger: Ledger) -> None:

@@ -37,10 +37,10 @@ def apply(
     """Start a rollout that was consented to, or join it where it is under way; None where nothing is to be done.
 
     One that has begun at `since` or after it is not begun again, however it has ended, and its devices are looked at
-    once more, for that may be long ago. It is followed until it has
-    ended or waits for a person, unless `follow_it` is false; `on_change` is told of each change, `on_execution` of the
-    execution that does the work. Raises ConsentError where the consent is for another plan, also when what was
-    observed has changed since, UsageError for a wrong `pick_up`.
+    once more, for that may be long ago. It is followed until it has ended or waits for a person, unless `follow_it` is
+    false; `on_change` is told of each change, `on_execution` of the execution that does the work. Raises ConsentError
+    where the consent is for another plan, also when what was observed has changed since, UsageError for a wrong
+    `pick_up`.
     """
     begun = since is not None and consent != "" and _has_begun(settings, consent, since)
     if begun:

@@ -76,7 +76,7 @@ def observe(settings: Settings, artifact: str, selection: Selection | None = Non
     _refuse_sample(settings, wanted, devices)
     ledger = Ledger(settings.paths)
     seen = run(look_at, settings, devices)
-    newest = [next(iter(ledger.history(device.mac, 1)), None) for device in devices]
+    newest = [ledger.newest(device.mac) for device in devices]
     earlier, under_way = _rollouts(settings, wanted.id)
     return RolloutFacts(
         artifact=wanted,
