@@ -371,19 +371,24 @@ def test_a_stream_that_stalls_is_noticed_like_a_stalled_chunk(paths: Paths, perc
 
 
 def test_a_stream_s_progress_is_what_the_device_can_have_taken(paths: Paths) -> None:
-    """Progress lags behind what was sent: it never exceeds what the device has read."""
+    """Progress lags behind what was sent: each answer is a step, which never exceeds what the device has read."""
     peer = Peer()
     steps: list[tuple[int, int]] = []
+    answers = 0
+    looked = threading.Semaphore(0)
 
     def look(taken: int, size: int) -> None:
         steps.append((taken, len(peer.image)))
         assert size == len(LARGE)
+        looked.release()
 
     def talk(connection: socket.socket, size: int) -> None:
+        nonlocal answers
         while len(peer.image) < size:
             count = len(peer.read(connection))
-            last = len(peer.image) == size
-            connection.sendall(f"{count}{'OK' if last else ''}".encode())
+            answers += 1
+            connection.sendall(f"{count}{'OK' if len(peer.image) == size else ''}".encode())
+            assert looked.acquire(timeout=5)  # or several answers would be one step
 
     peer.talk = talk
 
@@ -392,7 +397,7 @@ def test_a_stream_s_progress_is_what_the_device_can_have_taken(paths: Paths) -> 
 
     with listening(peer):
         asyncio.run(sent())
-    assert len(steps) > 10
+    assert len(steps) == answers > 10
     assert all(taken <= read + 1460 for taken, read in steps)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import psutil
@@ -102,3 +103,16 @@ def alive(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+@contextmanager
+def suspended(pid: int) -> Iterator[None]:
+    """Have a process stopped by a signal for as long as the block lasts; it goes on afterwards if it is still there."""
+    process = psutil.Process(pid)
+    process.suspend()
+    try:
+        await_true(lambda: process.status() == psutil.STATUS_STOPPED)  # the signal is taken a moment after it is sent
+        yield
+    finally:
+        with suppress(psutil.NoSuchProcess):
+            process.resume()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +14,7 @@ from k1nb.errors import ConsentError
 from k1nb.plan import Plan, Step
 from k1nb.stack import ServiceStatus, StackFacts, apply, deployment_checks, observe, plan, status
 from tests.refusals import listing
+from tests.stack.conftest import suspended
 
 RUNS = ServiceStatus("conductor", "running", pid=7)
 LACKING = Plan("definitions on the server", (Step("create", "task x", "the server does not have it"),))
@@ -105,11 +104,11 @@ def test_a_suspended_service_is_brought_back(line: Settings) -> None:
     """What hangs is planned to be restarted; applied with consent, it is another process, and all is as wanted."""
     (simulator,) = [service for service in status(line) if service.name == "simulator"]
     assert simulator.pid
-    os.kill(simulator.pid, signal.SIGSTOP)
-    facts = observe(line)
-    planned = plan(facts)
-    assert [(s.action, s.subject, s.destructive) for s in planned.steps] == [("restart", "simulator", True)]
-    applied = apply(line, facts, planned, consent=planned.id)
+    with suspended(simulator.pid):
+        facts = observe(line)
+        planned = plan(facts)
+        assert [(s.action, s.subject, s.destructive) for s in planned.steps] == [("restart", "simulator", True)]
+        applied = apply(line, facts, planned, consent=planned.id)
     assert {service.state for service in applied or ()} == {"running"}
     assert not psutil.pid_exists(simulator.pid)
     assert {check.status for check in deployment_checks(line, facts, planned, applied)} == {Status.OK}

@@ -12,7 +12,7 @@ from k1nb.config import Settings
 from k1nb.errors import ServiceError
 from k1nb.stack import ServiceStatus, checks, status
 from k1nb.stack._services import Service
-from tests.stack.conftest import SmallStack, await_true
+from tests.stack.conftest import SmallStack, await_true, suspended
 
 Listener = Callable[..., Service]
 
@@ -101,15 +101,11 @@ def test_a_service_that_was_suspended_is_failed(small: SmallStack, listener: Lis
     """A process stopped by SIGSTOP lives and accepts connections, but does nothing: failed, with both ways out."""
     small.up(listener("conductor", port=small.settings.conductor_port))
     pid = small.pid("conductor")
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        await_true(lambda: of(small.settings, "conductor").state == "failed")
+    with suspended(pid):
         seen = of(small.settings, "conductor")
-        assert (seen.pid, seen.hung) == (pid, True)
+        assert (seen.state, seen.pid, seen.hung) == ("failed", pid, True)
         assert "stopped by a signal" in seen.detail
         hint = str(check_of(small.settings, "conductor").hint)
         assert "`k1nb down conductor`" in hint
         assert f"kill -CONT {pid}" in hint
-    finally:
-        os.kill(pid, signal.SIGCONT)
     await_true(lambda: of(small.settings, "conductor").state == "running")
