@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from k1nb.show._terminal import new_table
+from k1nb.show._terminal import new_listing, new_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,7 +20,7 @@ def print_approvals(console: Console, waiting: Sequence[Mapping[str, Any]]) -> N
     if not waiting:
         console.print("nothing waits for approval")
         return
-    table = new_table("execution", "release", "device", "asked (UTC)", "until (UTC)", "")
+    table = new_listing("execution", "release", "device", "asked (UTC)", "until (UTC)", "")
     for gate in waiting:
         asked = gate["question"]
         facts = (asked.get("release_version") or gate["workflow"], asked.get("device") or "")

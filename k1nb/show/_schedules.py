@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from k1nb.show._terminal import new_table, status_text
+from k1nb.show._terminal import new_listing, status_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,7 +21,7 @@ def print_schedules(console: Console, sights: Sequence[Sight]) -> None:
     if not sights:
         console.print("nothing is scheduled; for example: k1nb schedule add daily_health daily_health --daily 06:00")
         return
-    table = new_table("schedule", "notebook", "when", "next (UTC)", "last (UTC)", "verdict", "lost in 7 days")
+    table = new_listing("schedule", "notebook", "when", "next (UTC)", "last (UTC)", "verdict", "lost in 7 days")
     for sight in sights:
         table.add_row(sight.schedule.name, sight.notebook, _when(sight), _next(sight), *_last(sight), _lost(sight))
     console.print(table)

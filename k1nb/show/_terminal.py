@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from rich.table import Table
+from rich.measure import Measurement
+from rich.table import Column, Table
 from rich.text import Text
 
 from k1nb.records import worst_first
@@ -15,7 +16,7 @@ from k1nb.show._tables import plan_text
 from k1nb.show._words import duration
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, ConsoleOptions, RenderResult
 
     from k1nb.checks import Check
     from k1nb.conductor import Change, Execution
@@ -32,6 +33,8 @@ _STYLES = {
     **dict.fromkeys(("RUNNING", "IN_PROGRESS", "SCHEDULED"), "blue"),
     **dict.fromkeys(("NOT_CONFIGURED", "SKIPPED", "absent", "stopped"), "dim"),
 }
+
+_WIDEST = 10_000
 
 
 def print_checks(console: Console, checks: Iterable[Check]) -> None:
@@ -86,6 +89,7 @@ def print_executions(console: Console, executions: Sequence[Execution]) -> None:
         console.print("no executions")
         return
     table = _table("status", "workflow", "began (UTC)", "took", "id", "")
+    table.columns[4].no_wrap = True  # an id that is folded cannot be copied
     for execution in executions:
         table.add_row(
             _status(execution.status),
@@ -190,6 +194,14 @@ def new_table(*heads: str) -> Table:
     return _table(*heads)
 
 
+def new_listing(*heads: str) -> Table:
+    """Return a table of which nothing is folded or cut: where that does not fit, each row becomes a block of lines."""
+    table = _Listing(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for head in heads:
+        table.add_column(head, overflow="fold")
+    return table
+
+
 def status_text(status: str) -> Text:
     """Return a status or verdict in its colour."""
     return _status(status)
@@ -200,6 +212,21 @@ def _table(*heads: str) -> Table:
     for head in heads or ("", "", ""):
         table.add_column(head, overflow="fold")
     return table
+
+
+class _Listing(Table):
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        whole = Measurement.get(console, options.update(width=_WIDEST), self).maximum
+        return super().__rich_console__(console, options) if whole <= options.max_width else self._blocks()
+
+    def _blocks(self) -> Iterator[Table]:
+        for row in zip(*(column.cells for column in self.columns), strict=True):
+            block = Table.grid(Column(style="dim", no_wrap=True), Column(overflow="fold"), padding=(0, 2, 0, 0))
+            for cell, column in zip(row, self.columns, strict=True):
+                if str(cell):
+                    block.add_row(column.header, cell)
+            block.add_row("", "")
+            yield block
 
 
 def _status(status: str) -> Text:
