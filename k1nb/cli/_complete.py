@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+import typer
+
 from k1nb.errors import K1Error
 
 
@@ -72,6 +74,27 @@ def _schedules() -> Iterable[str]:
     return names(load())
 
 
+def _verdicts() -> Iterable[str]:
+    from k1nb.checks import Verdict
+
+    return Verdict
+
+
+def _zones() -> Iterable[str]:
+    from zoneinfo import available_timezones
+
+    return sorted(available_timezones())
+
+
+def parameters(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Offer the parameters of the shipped notebook that stands before them."""
+    from k1nb.records import parameter_names, shipped
+
+    # A line that is not finished is not parsed as a whole: what could not be, is in `args`.
+    notebooks = [word for word in (ctx.params.get("notebook"), *ctx.args) if word in shipped()]
+    return _quietly(lambda: [f"{name}=" for book in notebooks for name in parameter_names(book)])(incomplete)
+
+
 services = _quietly(_services)
 logs = _quietly(_logs)
 notebooks = _quietly(_notebooks)
@@ -80,3 +103,5 @@ records = _quietly(_records)
 artifacts = _quietly(_artifacts)
 schedules = _quietly(_schedules)
 reports = _quietly(_reports)
+verdicts = _quietly(_verdicts)
+zones = _quietly(_zones)

@@ -50,7 +50,13 @@ def run(
     ] = "",
     parameters: Annotated[
         list[str] | None,
-        typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="Value of a parameter, as text."),
+        typer.Option(
+            "--parameter",
+            "-p",
+            metavar="NAME=VALUE",
+            help="Value of a parameter, as text.",
+            autocompletion=_complete.parameters,
+        ),
     ] = None,
     apply: Annotated[str, typer.Option("--apply", metavar="plan-…", help="Plan that is consented to.")] = "",
     resume: Annotated[

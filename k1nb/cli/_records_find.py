@@ -15,7 +15,9 @@ from k1nb.errors import UsageError
 Notebook = Annotated[
     str, typer.Option("--notebook", help="Only runs of this notebook.", autocompletion=_complete.notebooks)
 ]
-OfVerdict = Annotated[str, typer.Option("--verdict", help="OK, WARN, UNKNOWN, FAIL or INTERRUPTED.")]
+OfVerdict = Annotated[
+    str, typer.Option("--verdict", help="OK, WARN, UNKNOWN, FAIL or INTERRUPTED.", autocompletion=_complete.verdicts)
+]
 Since = Annotated[
     str, typer.Option("--since", metavar="WHEN", help="2026-11-01, 2026-11-01T14:30, 7d, 24h, today, yesterday (UTC).")
 ]
@@ -44,8 +46,13 @@ def search(
     check: Annotated[
         str, typer.Option("--check", metavar="NAME[=STATUS]", help="Part of a check's name, and how it was answered.")
     ] = "",
-    device: Annotated[str, typer.Option("--device", help="Device that the run was about.")] = "",
-    artifact: Annotated[str, typer.Option("--artifact", help="Artifact, by the beginning of its id.")] = "",
+    device: Annotated[
+        str, typer.Option("--device", help="Device that the run was about.", autocompletion=_complete.devices)
+    ] = "",
+    artifact: Annotated[
+        str,
+        typer.Option("--artifact", help="Artifact, by the beginning of its id.", autocompletion=_complete.artifacts),
+    ] = "",
     execution: Annotated[str, typer.Option("--execution", help="Execution, by the beginning of its id.")] = "",
     verdict: OfVerdict = "",
     since: Since = "",

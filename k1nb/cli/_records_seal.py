@@ -62,7 +62,12 @@ def verify(
 
 
 def prune(
-    notebook: Annotated[str, typer.Option("--notebook", metavar="NAME", help="Records of this notebook only.")] = "",
+    notebook: Annotated[
+        str,
+        typer.Option(
+            "--notebook", metavar="NAME", help="Records of this notebook only.", autocompletion=_complete.notebooks
+        ),
+    ] = "",
     apply: Annotated[str, typer.Option("--apply", metavar="plan-…", help="Plan that is consented to.")] = "",
     json: Json = False,
 ) -> None:

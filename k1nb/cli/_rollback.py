@@ -28,7 +28,15 @@ def rollback(
     device: Annotated[
         str, typer.Argument(help="Name, MAC or address of the device.", autocompletion=_complete.devices)
     ],
-    to: Annotated[str, typer.Option("--to", metavar="ARTIFACT", help="Another artifact than the last good one.")] = "",
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            metavar="ARTIFACT",
+            help="Another artifact than the last good one.",
+            autocompletion=_complete.artifacts,
+        ),
+    ] = "",
     direct: Annotated[bool, typer.Option("--direct", help="Without Conductor, in this process.")] = False,
     apply: Annotated[str, typer.Option("--apply", metavar="plan-…", help="Plan that is consented to.")] = "",
     json: Json = False,

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
     from k1nb.delivery.rollout import Policy, Progress, Rollout, RolloutFacts
     from k1nb.plan import Plan
 
-Artifact = Annotated[str, typer.Argument(help="Id of the artifact, or its first 8 digits; see `k1nb artifacts list`.")]
+Artifact = Annotated[
+    str,
+    typer.Argument(
+        help="Id of the artifact, or its first 8 digits; see `k1nb artifacts list`.", autocompletion=_complete.artifacts
+    ),
+]
 Devices = Annotated[
     list[str] | None,
     typer.Option(
@@ -34,7 +39,11 @@ Waves = Annotated[
 ]
 Canary = Annotated[
     list[str] | None,
-    typer.Option(metavar="NAME", help="Device of the first wave, in place of its size; may be repeated."),
+    typer.Option(
+        metavar="NAME",
+        help="Device of the first wave, in place of its size; may be repeated.",
+        autocompletion=_complete.devices,
+    ),
 ]
 Success = Annotated[float, typer.Option(help="Percent of a wave's devices that are to run it before the next wave.")]
 Errors = Annotated[float, typer.Option(help="Percent of a wave's devices that may fail; beyond that it stops.")]

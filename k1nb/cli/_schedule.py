@@ -37,11 +37,23 @@ def add(
     ] = "",
     daily: Annotated[str, typer.Option("--daily", metavar="HH:MM", help="Every day at this time instead.")] = "",
     zone: Annotated[
-        str, typer.Option("--zone", metavar="ZONE", help="Time zone that this is read in, such as Europe/Berlin.")
+        str,
+        typer.Option(
+            "--zone",
+            metavar="ZONE",
+            help="Time zone that this is read in, such as Europe/Berlin.",
+            autocompletion=_complete.zones,
+        ),
     ] = "UTC",
     parameters: Annotated[
         list[str] | None,
-        typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="Value of a parameter, as text."),
+        typer.Option(
+            "--parameter",
+            "-p",
+            metavar="NAME=VALUE",
+            help="Value of a parameter, as text.",
+            autocompletion=_complete.parameters,
+        ),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Let it fail on WARN as well.")] = False,
     catch_up: Annotated[

@@ -27,7 +27,7 @@ from k1nb.records._processes import processes_of
 from k1nb.records._progress import Moment, Progress
 from k1nb.records._record import Manifest, Record, new_id
 from k1nb.records._retention import Limits, RecordsPruned, prunable, prune_records
-from k1nb.records._run import MIME, Run, connect
+from k1nb.records._run import MIME, Run, connect, parameter_names
 from k1nb.records._runner import resume_run, run_notebook
 from k1nb.records._search import BEGIN, END, Found, Hit, Wanted, listed, search
 from k1nb.records._table import badge, checks_html, checks_text, table_html, tally, worst_first
@@ -96,6 +96,7 @@ __all__ = [
     "new_id",
     "not_configured",
     "number",
+    "parameter_names",
     "percent",
     "place_of",
     "processes_of",

@@ -204,6 +204,11 @@ def parameters_of(notebook: Any) -> dict[str, Parameter]:
     return declared(source)
 
 
+def parameter_names(notebook: str) -> list[str]:
+    """Return the names of a notebook's parameters; raises RecordError and ParameterError as a run of it would."""
+    return list(parameters_of(read_template(find_notebook(notebook))))
+
+
 def target_of(settings: Settings) -> str:
     """Say where Conductor runs, and its address."""
     return f"{settings.target} {settings.conductor_server_url}"

@@ -19,7 +19,7 @@ from rich.console import Console
 from k1nb.config import PREFIX, Settings, load, variables
 from k1nb.device import Device, Inventory
 from k1nb.paths import write_text
-from tests.faults import _artifacts, _case, _commits, _device, _kills, _resume
+from tests.faults import _artifacts, _case, _commits, _device, _kills, _resume, _schedules
 from tests.faults._bench import BENCH, MAC, Bench
 from tests.faults._table import Row, read_rows, replaced, write_page, write_rows
 
@@ -51,6 +51,8 @@ def _faults() -> Iterator[_Fault]:
             yield _Fault(kill.group, moment, partial(_kills.run, kill=kill, moment=moment))
     for resumed in _resume.CASES:
         yield _Fault(_resume.GROUP, resumed.fault, partial(_resume.run, case=resumed))
+    for outage in _schedules.CASES:
+        yield _Fault(_schedules.GROUP, outage.fault, partial(_schedules.run, case=outage), settled=False)
 
 
 def _missing(rows: Sequence[Row]) -> list[str]:
