@@ -12,6 +12,7 @@ import pytest
 
 from k1nb.config import Settings
 from k1nb.device import Device, Inventory, flash_lock
+from k1nb.device._uptime import SLACK_MS
 from k1nb.exporter._metrics import VALUES
 from tests.conftest import FreePort
 from tests.exporter.conftest import Exporter, add_device, exporting, quick_home, simulating, state_of
@@ -131,8 +132,8 @@ def test_a_device_that_goes_and_comes_back_has_restarted(
     settings = quick_home(tmp_path_factory.mktemp("gone") / "home", free_port)
     add_device(settings, free_port, "bench", 1)
     with exporting(settings) as running:
-        with simulating(settings, "bench"):
-            running.await_page(lambda page: page.value("k1_device_fps"))
+        with simulating(settings, "bench"):  # for longer than what an answer may be late
+            running.await_page(lambda page: (page.value("k1_device_uptime_seconds") or 0) > SLACK_MS / 1000)
         page = running.await_page(lambda page: page.value("k1_device_up") == 0)
         assert page.value("k1_device_fps")
         page = running.await_page(lambda page: not FIGURES & page.names)
