@@ -131,7 +131,7 @@ def _cell(cell: Cell, record: Record) -> str:
     if cell.kind != "code":
         return f'<section class="cell"><pre>{escape(cell.source)}</pre></section>'
     seconds = record.manifest.cell_seconds[cell.number - 1 : cell.number]
-    took = f", {seconds[0]:.1f} s" if seconds and seconds[0] is not None else ""
+    took = "" if not seconds else ", not run" if seconds[0] is None else f", {seconds[0]:.1f} s"
     tag = f"{cell.tags[0]}, " if cell.tags else ""
     lines = cell.source.count("\n") + 1
     summary = f"<summary>cell {cell.number}: {escape(tag)}{lines} line{'s' if lines != 1 else ''}{took}</summary>"

@@ -70,6 +70,13 @@ def test_the_verdict_comes_first_and_why(settings: Settings) -> None:
     assert '<details><summary>cell 2: 1 line</summary><pre class="code">' in page
 
 
+def test_a_cell_says_how_long_it_took_or_that_it_did_not_run(settings: Settings) -> None:
+    """Where a run has told how long its cells took, one without a time did not run; else nothing is said."""
+    for took, said in (((None, 0.52), "1 line, 0.5 s"), ((None, None), "1 line, not run"), ((), "1 line")):
+        page = record_page(settings, sealed(settings, heap(), cell_seconds=took, executed=notebook()))
+        assert f"<summary>cell 2: {said}</summary>" in page
+
+
 def test_every_kind_of_output_is_shown(settings: Settings) -> None:
     """Text, HTML, figures as pictures, Markdown, streams and coloured tracebacks; a script's output is only named."""
     new = nbformat.v4.new_output
