@@ -88,6 +88,7 @@ def test_the_scheduler_runs_a_notebook_and_its_record_is_found(line: Settings, r
     assert (record.notebook, record.verdict, record.passes) == (FAST, "OK", True)
     assert (execution.status, execution.correlation_id) == ("COMPLETED", f"runbook:{ran['good']}")
     assert execution.output["run"] == record.id
+    assert run.began_at == record.started_at.replace(microsecond=0)
     check = _check(line, ran["good"])
     assert check.status is Status.OK, check.evidence
     assert record.id in check.evidence

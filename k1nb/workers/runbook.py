@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Iterator
+from datetime import UTC
 from functools import partial
 from itertools import count, islice
 from pathlib import Path
@@ -40,6 +41,8 @@ class RunbookOut(BaseModel):
     """How a run ended; `details` are the worst checks with their hints, for people who are told."""
 
     run: str
+    began_at: str
+    """When the run began, not when it was asked for: ISO 8601, UTC."""
     notebook: str
     verdict: str
     passes: bool
@@ -169,6 +172,7 @@ def _outcome(record: Record, code: int | None, passes: bool) -> RunbookOut:
     counted = tally(record.checks)
     return RunbookOut(
         run=record.id,
+        began_at=record.started_at.astimezone(UTC).isoformat(timespec="seconds"),
         notebook=record.notebook,
         verdict=record.verdict.value,
         passes=passes,

@@ -314,7 +314,14 @@ def test_the_pipeline_ends_as_its_parts_do(
     assert _has(execution, status, **output)
 
 
-RAN = {"run": "r1", "tally": "1 FAIL, 3 OK", "folder": "/records/r1", "head_number": 7, "head_sha256": "d" * 64}
+RAN = {
+    "run": "r1",
+    "began_at": "2026-07-10T06:00:02+00:00",
+    "tally": "1 FAIL, 3 OK",
+    "folder": "/records/r1",
+    "head_number": 7,
+    "head_sha256": "d" * 64,
+}
 NOT_PASSED = done(verdict="FAIL", passes=False, reason="why", details=["FAIL x: y (hint: z)", "record 7"], **RAN)
 
 

@@ -130,6 +130,8 @@ def _without_workers(bench: Bench, down: datetime, up: datetime) -> Iterator[str
     """Yield what is wrong after the workers were down: each run that was started meanwhile is taken up, once."""
     if not _came_true(lambda: all(r.state is State.RAN for r in _during(bench, PLAIN, down, up))):
         yield f"after the outage: {_told(bench, PLAIN, down, up)}"
+    if _during(bench, PLAIN, down, up)[0].delay < GRACE:
+        yield "the first notebook is not told as late"
     yield from _doubled(bench, (PLAIN,), down)
 
 

@@ -65,7 +65,8 @@ def judged(sight: Sight, now: datetime, source: str) -> Check:
         return Check(name, status, f"{_told(told)}; {seen}", _next_step(sight, told[0]), source)
     if due and due[0].delay > GRACE:
         late = f"it began {_minutes(due[0].delay)} after its time; {seen}"
-        return Check(name, Status.WARN, late, "was the server down then? k1nb logs conductor", source)
+        hint = "were server or workers down then? `k1nb logs conductor`, `k1nb logs workers`"
+        return Check(name, Status.WARN, late, hint, source)
     return Check(name, Status.OK, seen, source=source)
 
 

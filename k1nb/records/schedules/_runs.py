@@ -117,11 +117,19 @@ def _run(at: datetime, execution: Execution | None, reasons: Mapping[datetime, s
         at,
         state,
         execution=execution.id,
-        began_at=execution.started_at,
+        began_at=_began(execution),
         run=run if isinstance(run, str) else None,
         verdict=found.value if found else None,
         reason=reason,
     )
+
+
+def _began(execution: Execution) -> datetime | None:
+    """Return when the notebook began, which may have waited for a worker; else when the execution did."""
+    try:
+        return datetime.fromisoformat(str(execution.output.get("began_at"))).astimezone(UTC)
+    except ValueError:
+        return execution.started_at
 
 
 def _missed(state: State, reason: str | None) -> str:

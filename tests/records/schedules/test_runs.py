@@ -96,6 +96,22 @@ def test_of_two_executions_for_one_time_the_verdict_counts() -> None:
         assert one(at, *pair).execution == "e2"
 
 
+@pytest.mark.parametrize(
+    ("said", "late"),
+    [
+        ("2026-07-10T11:20:00+00:00", timedelta(minutes=20)),
+        ("2026-07-10T13:20:00+02:00", timedelta(minutes=20)),
+        (None, timedelta(0)),
+        ("soon", timedelta(0)),
+        (7, timedelta(0)),
+    ],
+)
+def test_a_run_began_when_its_notebook_did(said: object, late: timedelta) -> None:
+    """An execution that waited for a worker has not begun the run; where nothing is said of that, it has."""
+    output = {"verdict": "OK", "run": "r1", "began_at": said}
+    assert one(NOW - HOUR, execution(NOW - HOUR, output=output)).delay == late
+
+
 def test_what_somebody_else_started_counts_for_no_time() -> None:
     """An execution under the schedule's key without a planned time was started by hand."""
     assert one(NOW - HOUR, replace(execution(NOW - HOUR), input={})).state is State.MISSED
