@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ import pytest
 
 from k1nb.config import Settings
 from tests.cli.test_app import k1nb
-from tests.records.conftest import WriteNotebook, check, write
+from tests.records.conftest import WriteNotebook, check, kill_with_watchdog, write
 
 SLEEP = "time.sleep(300)"
 Words = tuple[str, ...]
@@ -164,11 +165,36 @@ def test_a_runner_that_is_told_to_end(
 
 
 def test_a_runner_that_is_killed(settings: Settings, write_notebook: WriteNotebook, pids: Path) -> None:
-    """A runner that gets SIGKILL leaves no kernel, and a run that is INTERRUPTED at once and moved in by the next."""
+    """A runner that gets SIGKILL leaves nothing alive, and a run that is sealed as INTERRUPTED at once.
+
+    It ended when its runner did.
+    """
     file = write_notebook(check("OK"), tell(pids, SLEEP))
     with running(settings, ("k1nb", "run", str(file)), pids) as runner:
         assert only_record(settings)["running"]
+        before = datetime.now(UTC)
         runner.kill()
+        assert runner.wait() == -signal.SIGKILL
+        after = datetime.now(UTC)
+        wait_for(lambda: not list(settings.paths.staging.iterdir()))
+    assert not any(alive(int(pid)) for pid in pids.read_text().split())
+    record = assert_interrupted(settings, "its process ended before it concluded")
+    assert Path(record["folder"]).parent == settings.paths.records
+    assert before <= datetime.fromisoformat(record["ended_at"]) <= after + timedelta(seconds=5)
+    assert k1nb(settings, "records", "verify").returncode == 0
+
+
+def test_a_runner_that_is_killed_with_its_watchdog(
+    settings: Settings, write_notebook: WriteNotebook, pids: Path
+) -> None:
+    """Where nobody is left to look, the run is INTERRUPTED all the same and moved in by the next, children included.
+
+    It ended when it was last heard of.
+    """
+    file = write_notebook(check("OK"), tell(pids, SLEEP))
+    with running(settings, ("k1nb", "run", str(file)), pids) as runner:
+        before = datetime.now(UTC)
+        kill_with_watchdog(runner.pid)
         assert runner.wait() == -signal.SIGKILL
         wait_for(lambda: not alive(int(pids.read_text().split()[0])))
     first = assert_interrupted(settings, "its process ended before it concluded")
@@ -179,6 +205,8 @@ def test_a_runner_that_is_killed(settings: Settings, write_notebook: WriteNotebo
     assert [(r["notebook"], r["verdict"]) for r in listed] == [("next", "OK"), ("tiny", "INTERRUPTED")]
     assert Path(listed[1]["folder"]).parent == settings.paths.records
     assert listed[1]["reason"] == first["reason"]
+    assert datetime.fromisoformat(listed[1]["ended_at"]) <= before
+    assert not any(alive(int(pid)) for pid in pids.read_text().split())
 
 
 def test_a_run_that_concluded_before_its_runner_was_killed(
@@ -189,6 +217,7 @@ def test_a_run_that_concluded_before_its_runner_was_killed(
     with running(settings, ("k1nb", "run", str(file)), pids) as runner:
         runner.kill()
         runner.wait()
+        wait_for(lambda: not list(settings.paths.staging.iterdir()))
     record = json.loads(k1nb(settings, "records", "list", "--json").stdout)[0]
     assert (record["verdict"], record["running"]) == ("INTERRUPTED", False)
     assert record["reason"]

@@ -25,6 +25,7 @@ from k1nb.records._resume import claimed
 from k1nb.records._run import UNNAMED, parameters_of, target_of
 from k1nb.records._signals import raising
 from k1nb.records._staging import KERNEL_LOG, Staging
+from k1nb.records._watchdog import watched
 from k1nb.secrets import Redactor
 
 _PACKAGES = ("papermill", "nbclient", "ipykernel", "jupyter_client")
@@ -76,7 +77,8 @@ class Engine(NBClientEngine):  # type: ignore[misc] # papermill has no annotatio
                 output_path=output_path,
                 **{name: options[name] for name in said if name in options},
             )
-            cls._run(manager, kernel_name, foreign, staging=staging, record=record, settings=settings, **options)
+            with watched(settings, record.id):
+                cls._run(manager, kernel_name, foreign, staging=staging, record=record, settings=settings, **options)
         return manager.masked()
 
     @classmethod

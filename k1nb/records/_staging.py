@@ -6,7 +6,7 @@ import errno
 import os
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -116,13 +116,16 @@ class Staging:
         write_manifest(record.folder, manifest)
         return Record(manifest, record.folder, running=True)
 
-    def settle(self, record: Record, *, executed: Any = None, reason: str = "") -> Record:
+    def settle(
+        self, record: Record, *, executed: Any = None, reason: str = "", ended_at: datetime | None = None
+    ) -> Record:
         """Close a staged run: add its executed notebook where there is one, seal it and move it in whole.
 
-        `reason` says what broke the run; a verdict that would pass is taken back for it.
+        `reason` says what broke the run; a verdict that would pass is taken back for it. A run that has not said when
+        it ended did so at `ended_at`, or now.
         """
         (record.folder / RESERVE).unlink(missing_ok=True)
-        manifest = self._over(record.folder)
+        manifest = self._over(record.folder, ended_at or datetime.now(UTC))
         if not manifest.honest:
             reason = reason or "its verdict does not follow from its checks"
         self._keep_log(record.folder)
@@ -140,12 +143,12 @@ class Staging:
             life.end()
         return settled
 
-    def _over(self, folder: Path) -> Manifest:
+    def _over(self, folder: Path, ended_at: datetime) -> Manifest:
         """Return a staged run's manifest after its last change: whoever comes later finds that it has ended."""
         with turn_at(folder, self._timings.seal_lock):
             manifest = read_manifest(folder)
             if manifest.ended_at is None:
-                manifest = manifest.changed(ended_at=datetime.now(UTC))
+                manifest = manifest.changed(ended_at=ended_at)
                 write_manifest(folder, manifest)
             return manifest
 
@@ -164,10 +167,11 @@ class Staging:
         """Tell whether a staged run is sealed and only waits to be moved."""
         return self._chain.holds(record.folder)
 
-    def sweep(self, *, superseded: bool = False) -> None:
+    def sweep(self, *, superseded: bool = False, ended: Mapping[str, datetime] | None = None) -> None:
         """Move in what crashes left in staging, and end what is left of those runs.
 
-        With `superseded` also what this very process began is moved in.
+        With `superseded` also what this very process began is moved in. `ended` tells when a run did, where that is
+        known; for others it is when they wrote last.
         """
         self._chain.finish()
         end_runs(lost_runs(self._paths), self._timings.child_stop)
@@ -178,7 +182,8 @@ class Staging:
             # A damaged one, and one that cannot be moved in now, stays and shows.
             with suppress(RecordError, StorageError), self._chain.turn():
                 if lost.folder.is_dir():  # another process may have been sweeping, too
-                    self.settle(lost, reason=SUPERSEDED if own else LOST)
+                    at = None if own else (ended or {}).get(lost.id) or _last_written(lost)
+                    self.settle(lost, reason=SUPERSEDED if own else LOST, ended_at=at)
 
     def _keep_log(self, folder: Path) -> None:
         """Keep what the kernel wrote outside its cells, redacted, if it wrote anything."""
@@ -261,6 +266,12 @@ class Staging:
 def _is_own(manifest: Manifest) -> bool:
     """Tell whether this process has begun a run that is alive; two that live have two pids."""
     return manifest.process is not None and manifest.process.pid == os.getpid() and manifest.host == platform.node()
+
+
+def _last_written(record: Record) -> datetime:
+    """Return when a run has written into its folder last: after that nothing is known of it."""
+    written = (file.stat().st_mtime for file in record.folder.iterdir())
+    return max(record.started_at, *(datetime.fromtimestamp(at, UTC) for at in written))
 
 
 def _hold(file: Path) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 
 PARAMETERS = 'device: str = ""  # which one\nhours: int = 24  # how far back\nstrict: bool = False  # refuse WARN'
@@ -20,6 +21,14 @@ def check(status: str, name: str = "a thing: works", evidence: str = "seen") -> 
         "from k1nb.checks import Check, Status\n"
         f"run.add(Check({name!r}, Status.{status}, {evidence!r}, 'do this', 'http://127.0.0.1/'))"
     )
+
+
+def kill_with_watchdog(runner: int) -> None:
+    """Kill a runner and the process that waits for its end, the latter first."""
+    (watchdog,) = [p for p in psutil.Process(runner).children() if "_end_of_parent" in " ".join(p.cmdline())]
+    watchdog.kill()
+    psutil.wait_procs([watchdog], timeout=0.1)
+    psutil.Process(runner).kill()
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from k1nb.checks import Verdict
 from k1nb.config import Settings
 from k1nb.errors import ParameterError, RecordError, RunBroken
 from k1nb.records import Archive, Engine, import_notebook
-from tests.records.conftest import WriteNotebook, check
+from tests.records.conftest import WriteNotebook, check, kill_with_watchdog
 
 
 def papermill(*words: str | Path) -> subprocess.CompletedProcess[str]:
@@ -109,7 +109,7 @@ def test_plain_papermill_is_refused_by_the_connect_cell(
 def test_a_killed_runner_leaves_an_interrupted_run(
     settings: Settings, write_notebook: WriteNotebook, tmp_path: Path
 ) -> None:
-    """A runner killed with SIGKILL leaves a run that is listed as INTERRUPTED and moved in at the next start."""
+    """A runner killed with SIGKILL leaves a run that is listed as INTERRUPTED; what papermill has saved joins it."""
     flag = tmp_path / "here"
     file = write_notebook(check("OK"), f"import pathlib, time\npathlib.Path({str(flag)!r}).touch()\ntime.sleep(60)")
     command = [sys.executable, "-m", "papermill", str(file), str(tmp_path / "out.ipynb"), "--engine", "k1nb"]
@@ -117,7 +117,7 @@ def test_a_killed_runner_leaves_an_interrupted_run(
         while not flag.exists():
             assert runner.poll() is None
         assert Archive(settings.paths).list()[0].running
-        runner.kill()
+        kill_with_watchdog(runner.pid)
     (record,) = Archive(settings.paths).list()
     assert (record.verdict, record.running) == (Verdict.INTERRUPTED, False)
     imported = import_notebook(settings, tmp_path / "out.ipynb")

@@ -16,7 +16,7 @@ from k1nb.checks import Verdict
 from k1nb.config import RUN, Settings, bare_environment
 from k1nb.records import Archive, processes_of, run_notebook
 from k1nb.records._processes import end_runs
-from tests.records.conftest import WriteNotebook, check
+from tests.records.conftest import WriteNotebook, check, kill_with_watchdog
 
 FLEE = """import os, pathlib, subprocess, sys, time
 from k1nb.config import bare_environment, environment, RUN
@@ -105,20 +105,28 @@ def test_what_hides_ends_with_its_run(
     assert (inner.verdict, inner.running) == (Verdict.INTERRUPTED, False)
 
 
-def test_the_next_start_ends_what_a_killed_runner_left(
-    settings: Settings, write_notebook: WriteNotebook, tmp_path: Path, pids: Callable[[], list[int]]
+@pytest.mark.parametrize("watched", [True, False], ids=["watched", "its-watchdog-killed-too"])
+def test_what_a_killed_runner_left_is_ended(
+    settings: Settings, write_notebook: WriteNotebook, tmp_path: Path, pids: Callable[[], list[int]], watched: bool
 ) -> None:
-    """A runner that gets SIGKILL takes its kernel along; what that had started ends at the next start, services not."""
+    """A runner's watchdog ends what the runner can't any more, services not; without one the next start does."""
     file = write_notebook(check("OK"), flee(tmp_path) + "\ntime.sleep(300)")
     with subprocess.Popen([sys.executable, "-m", "k1nb", "run", str(file)]) as runner:
         while not (tmp_path / "pids").exists() or len(pids()) < 4:
             assert runner.poll() is None
             time.sleep(0.05)
-        runner.kill()
-    (lost,) = Archive(settings.paths).list()
+        if watched:
+            runner.kill()
+        else:
+            kill_with_watchdog(runner.pid)
     *fled, service = pids()
-    assert any(alive(pid) for pid in fled)
-    assert run_notebook(settings, str(write_notebook(check("OK"))), {}).verdict is Verdict.OK
+    if watched:
+        while list(settings.paths.staging.iterdir()):
+            time.sleep(0.05)
+    else:
+        assert any(alive(pid) for pid in fled)
+        assert run_notebook(settings, str(write_notebook(check("OK"), name="next")), {}).verdict is Verdict.OK
+    lost = Archive(settings.paths).list()[-1]
     assert [alive(pid) for pid in fled] == [False] * 3
     assert alive(service)
     assert processes_of({lost.id}) == []
