@@ -38,6 +38,8 @@ class Client(PapermillNotebookClient):  # type: ignore[misc] # papermill has no 
         except (RuntimeError, OSError) as error:  # nbclient says so whatever kept a kernel from starting
             if self._provisioner is not None:
                 raise
+            if self._limits.left <= 0:
+                raise self._broken(f"the run took longer than {self._limits.run:g} s to start its kernel") from None
             raise RunBroken(f"the kernel did not start: {error}", hint="its own words are in kernel.log") from error
 
     def papermill_execute_cells(self) -> None:
@@ -45,6 +47,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc] # papermill has no 
         self._provisioner = self.km.provisioner
         try:
             super().papermill_execute_cells()
+            self.km.at_rest = True
         except Stopped:
             _give_up(ensure_event_loop())
             raise

@@ -45,9 +45,18 @@ def kernel_manager(settings: Settings, run: str) -> Iterator[AsyncKernelManager]
     from jupyter_client.kernelspec import KernelSpecManager
     from jupyter_client.manager import AsyncKernelManager
 
+    class Manager(AsyncKernelManager):
+        at_rest = False
+        """Whether it has executed all that it was given."""
+
+        async def _async_interrupt_kernel(self) -> None:
+            # On its way out jupyter_client interrupts whatever it finds; a kernel that is just done complains of that.
+            if not (self.at_rest and self.shutting_down):
+                await super()._async_interrupt_kernel()
+
     connection = private(settings.paths.runtime) / f"{run[-6:]}.json"
     specifications = KernelSpecManager(kernel_dirs=[])  # none but that of the ipykernel beside us
-    manager = AsyncKernelManager(
+    manager = Manager(
         transport="ipc", connection_file=str(connection), kernel_spec_manager=specifications, kernel_name=OURS
     )
     with adopting(lambda: getattr(manager.provisioner, "pid", None)) as orphans:

@@ -210,6 +210,30 @@ def test_a_kernel_that_does_not_start(
     assert "Fatal Python error" in (record.folder / "kernel.log").read_text()
 
 
+def test_a_kernel_that_is_done_is_not_interrupted(
+    settings: Settings, write_notebook: WriteNotebook, tmp_path: Path
+) -> None:
+    """At the end of a run that concludes neither the kernel nor what it has started gets SIGINT; no log is left."""
+    script = f"trap 'touch {tmp_path}/interrupted' INT; touch {tmp_path}/ready; while :; do sleep 0.01; done"
+    start = f"import pathlib, subprocess, time\nsubprocess.Popen(['sh', '-c', {script!r}])\n"
+    wait = f"while not pathlib.Path({str(tmp_path / 'ready')!r}).exists():\n    time.sleep(0.01)"
+    record = run_notebook(settings, str(write_notebook(start + wait, check("OK"))), {})
+    assert record.verdict is Verdict.OK, record.reason
+    assert not (tmp_path / "interrupted").exists()
+    assert sorted(record.files) == ["notebook.ipynb"]
+
+
+def test_a_kernel_that_is_not_there_in_time(
+    settings: Settings, write_notebook: WriteNotebook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the run's limit is over before its kernel answers, the limit is what is said."""
+    (tmp_path / "sitecustomize.py").write_text("import time; time.sleep(5)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    record = run_notebook(settings, str(write_notebook(check("OK"))), {}, limit=0.5)
+    assert record.verdict is Verdict.INTERRUPTED
+    assert record.reason == "the run took longer than 0.5 s to start its kernel"
+
+
 def test_a_whole_run_has_a_limit(settings: Settings, write_notebook: WriteNotebook) -> None:
     """The limit of the whole run counts across cells, and the reason names it and the cell it fell into or before."""
     file = write_notebook("import time; time.sleep(1)", "time.sleep(60)")
