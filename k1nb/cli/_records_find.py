@@ -78,7 +78,7 @@ def search(
         until=records.moment(until, end=True) if until else None,
     )
     with _output.progress("indexing") as advance:
-        found = records.search(settings, wanted, limit=limit, on_progress=advance)
+        found = records.looked_at(settings, records.search(settings, wanted, limit=limit, on_progress=advance))
     if json:
         _output.data([hit.as_dict() for hit in found.hits])
     else:

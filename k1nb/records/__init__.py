@@ -18,7 +18,7 @@ from k1nb.records._facts import (
     server_version,
 )
 from k1nb.records._importing import import_notebook
-from k1nb.records._index import Index, why
+from k1nb.records._index import HOW_TO_CHECK, NO_CHECKS, Index, why, why_not
 from k1nb.records._notebook import find_notebook, shipped
 from k1nb.records._outcome import Place, find_run, place_of, tell_to_end
 from k1nb.records._page import record_page
@@ -29,11 +29,12 @@ from k1nb.records._record import Manifest, Record, new_id
 from k1nb.records._retention import Limits, RecordsPruned, prunable, prune_records
 from k1nb.records._run import MIME, Run, connect, parameter_names
 from k1nb.records._runner import resume_run, run_notebook
-from k1nb.records._search import BEGIN, END, Found, Hit, Wanted, listed, search
+from k1nb.records._search import BEGIN, END, Found, Hit, Wanted, listed, looked_at, search
 from k1nb.records._table import badge, checks_html, checks_text, table_html, tally, worst_first
+from k1nb.records._verification import Verification
 from k1nb.records._verify import (
-    Verification,
     export_head,
+    is_as_sealed,
     known_keys,
     read_head,
     read_key,
@@ -48,7 +49,9 @@ if TYPE_CHECKING:
 __all__ = [
     "BEGIN",
     "END",
+    "HOW_TO_CHECK",
     "MIME",
+    "NO_CHECKS",
     "Archive",
     "Cell",
     "CheckChange",
@@ -87,10 +90,12 @@ __all__ = [
     "find_notebook",
     "find_run",
     "import_notebook",
+    "is_as_sealed",
     "known_keys",
     "lay_out",
     "left_texts",
     "listed",
+    "looked_at",
     "lost_runs",
     "moment",
     "new_id",
@@ -121,6 +126,7 @@ __all__ = [
     "verify",
     "verify_record",
     "why",
+    "why_not",
     "without_control",
     "worst_first",
     "write_archive_page",

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from k1nb.checks import Verdict
 from k1nb.config import Settings
 from k1nb.errors import K1Error, StorageError
 from k1nb.paths import Paths, private
@@ -52,6 +53,8 @@ CREATE VIRTUAL TABLE words USING fts5 (facts, checks, cells, tokenize = "porter 
 MENTIONS = ("device", "artifact", "execution")
 Progress = Callable[[int, int], None]
 T = TypeVar("T")
+NO_CHECKS = "it made no checks, so nothing is known"
+HOW_TO_CHECK = "a cell makes one with `run.add(Check(name, status, evidence))`"
 
 
 class Index:
@@ -197,10 +200,17 @@ class Index:
         )
 
 
+def why_not(record: Record) -> str:
+    """Say why a run came to no verdict of its checks: what broke it, or that it made none; empty where it did."""
+    if record.reason or record.running:
+        return record.reason
+    return NO_CHECKS if record.verdict is Verdict.UNKNOWN and not record.checks else ""
+
+
 def why(record: Record) -> str:
     """Say in one line why a record's verdict is what it is: what broke it, or the worst that was seen."""
-    if record.reason:
-        return record.reason
+    if why_not(record):
+        return why_not(record)
     worst = worst_first(record.checks)[:1]
     if not worst or worst[0].status.value not in ("FAIL", "UNKNOWN", "WARN"):
         return ""

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any
 from rich.syntax import Syntax
 from rich.text import Text
 
-from k1nb.records import BEGIN, END, number, percent, said, tally, without_control
+from k1nb.records import BEGIN, END, HOW_TO_CHECK, NO_CHECKS, number, percent, said, tally, why_not, without_control
 from k1nb.show._terminal import new_table, print_checks, status_text
 from k1nb.show._words import duration
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from k1nb.checks import Check
+    from k1nb.checks import Check, Verdict
     from k1nb.records import Cell, Difference, Hit, Output, Record
 
 _KINDS = {"worse": "bold red", "better": "green", "came": "blue", "went": "blue", "other": "dim"}
+_DOUBT = "magenta"
 
 
 def print_records(console: Console, records: Sequence[Record], *, narrowed: bool = False) -> None:
@@ -36,22 +37,29 @@ def print_records(console: Console, records: Sequence[Record], *, narrowed: bool
             Text(record.id),
             _time(record.started_at),
             duration(took) if took is not None else "",
-            Text("imported: " if record.manifest.imported else "").append(
-                record.reason or (tally(record.checks) if record.ended_at else "")
-            ),
+            _said(record),
         )
     console.print(table)
 
 
+def _said(record: Record) -> Text:
+    if record.as_sealed is False:
+        return Text(_not_sealed(record.folder.name), _DOUBT)
+    said = Text("imported: " if record.manifest.imported else "")
+    return said.append(why_not(record) or (tally(record.checks) if record.ended_at else ""))
+
+
 def print_record(console: Console, record: Record, *, doubts: Iterable[str] = (), change: str = "") -> None:
-    """Print a record: verdict first, then what speaks against it, what has changed, checks, facts and files."""
-    console.print(Text.assemble(_verdict(record), f"  {record.id}  {tally(record.checks)}"), soft_wrap=True)
-    if record.reason:
-        console.print(Text(record.reason, style="red"), soft_wrap=True)
-    if record.manifest.imported:
-        console.print(Text(str(record.manifest.imported), style="yellow"), soft_wrap=True)
+    """Print a record: what speaks against it, verdict, what has changed, checks, facts and files."""
     for doubt in doubts:
         console.print(Text(f"this record contradicts itself: {doubt}", style="bold red"), soft_wrap=True)
+    console.print(Text.assemble(_verdict(record), f"  {record.id}  {tally(record.checks)}"), soft_wrap=True)
+    if why_not(record):
+        console.print(Text(why_not(record), style="red"), soft_wrap=True)
+    if why_not(record) == NO_CHECKS:
+        console.print(Text(f"hint: {HOW_TO_CHECK}"), soft_wrap=True)
+    if record.manifest.imported:
+        console.print(Text(str(record.manifest.imported), style="yellow"), soft_wrap=True)
     if change:
         console.print(Text(change, style="dim"), soft_wrap=True)
     if record.verdict == "INTERRUPTED" and not record.running:
@@ -86,12 +94,16 @@ def print_hits(console: Console, hits: Sequence[Hit]) -> None:
         console.print("no record fits")
         return
     for hit in hits:
-        head = Text.assemble(status_text(hit.verdict), "  ", (hit.run, "bold"), f"  {_time(hit.began)} UTC")
+        doubtful = hit.as_sealed is False
+        head = Text.assemble(
+            _marked_verdict(hit.verdict, doubtful=doubtful), "  ", (hit.run, "bold"), f"  {_time(hit.began)} UTC"
+        )
         if hit.seconds is not None:
             head.append(f"  {duration(hit.seconds)}", "dim")
         console.print(head, soft_wrap=True)
-        for line in (hit.check or hit.why or hit.tally,):
-            console.print(Text(f"  {line}"), soft_wrap=True)
+        if doubtful:
+            console.print(Text(f"  {_not_sealed(hit.run)}", _DOUBT), soft_wrap=True)
+        console.print(Text(f"  {hit.check or hit.why or hit.tally}"), soft_wrap=True)
         if hit.snippet:
             console.print(Text("  ").append_text(_marked(hit.snippet)), soft_wrap=True)
 
@@ -171,7 +183,17 @@ def _print_output(console: Console, output: Output) -> None:
 
 
 def _verdict(record: Record) -> Text:
-    return Text("running", "blue") if record.running else status_text(record.verdict)
+    if record.running:
+        return Text("running", "blue")
+    return _marked_verdict(record.verdict, doubtful=record.as_sealed is False)
+
+
+def _marked_verdict(verdict: Verdict, *, doubtful: bool) -> Text:
+    return Text(f"{verdict}?", _DOUBT) if doubtful else status_text(verdict)
+
+
+def _not_sealed(run: str) -> str:
+    return f"not as it was sealed: k1nb records verify {run}"
 
 
 def _time(when: datetime) -> str:

@@ -19,7 +19,8 @@ from k1nb.records._chain import Chain, SignedHead
 from k1nb.records._minisign import PublicKey
 from k1nb.records._record import MANIFEST, NOTEBOOK, read_manifest
 from k1nb.records._staging import Staging
-from k1nb.records._verify import Problem, known_keys, read_head, verify, verify_record
+from k1nb.records._verification import Problem
+from k1nb.records._verify import known_keys, read_head, verify, verify_record
 from tests.records.test_minisign import minisign
 
 OK = Check("a", Status.OK, "seen")

@@ -13,14 +13,17 @@ from k1nb.show import print_cells, print_difference, print_hits, print_record
 from tests.records.samples import heap, notebook, sealed, shown
 
 
-def test_a_record_is_printed_verdict_first(settings: Settings) -> None:
-    """The verdict begins the first line; doubts and what changed come before the checks."""
+def test_a_record_is_printed_doubts_and_verdict_first(settings: Settings) -> None:
+    """What speaks against a record comes before its verdict, and what changed before the checks."""
     console = Console(file=io.StringIO(), width=200)
     record = sealed(settings, heap(Status.FAIL), devices=("bench",), parameters={"told": "[redacted] and [redacted]"})
     print_record(console, record, doubts=["a file is missing"], change="against another: hours 24 → 48")
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
-    assert lines[0].startswith(f"FAIL  {record.id}")
-    assert lines[1:3] == ["this record contradicts itself: a file is missing", "against another: hours 24 → 48"]
+    assert lines[1].startswith(f"FAIL  {record.id}")
+    assert (lines[0], lines[2]) == (
+        "this record contradicts itself: a file is missing",
+        "against another: hours 24 → 48",
+    )
     assert {"device: bench", "masked: a secret in 2 places"} <= set(lines)
 
 
