@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 RunId = Annotated[
     str,
     typer.Argument(
-        metavar="RUN", help="Id of the run, or an unambiguous beginning of it.", autocompletion=_complete.records
+        metavar="RUN", help="Id of the run, or an unambiguous part of it.", autocompletion=_complete.records
     ),
 ]
 
@@ -66,7 +66,7 @@ def run(
         typer.Option(
             "--resume",
             metavar="RUN",
-            help="Go on after this broken run: its notebook, its parameters.",
+            help="Go on after this broken run, named by its id or an unambiguous part: its notebook, its parameters.",
             autocompletion=_complete.records,
         ),
     ] = "",

@@ -95,7 +95,7 @@ def diff(
         str,
         typer.Argument(
             metavar="[RUN]",
-            help="The run that came after it; without one, RUN is compared with the run before it.",
+            help="The run that came after it, named alike; without one, RUN is compared with the run before it.",
             autocompletion=_complete.records,
             show_default=False,
         ),

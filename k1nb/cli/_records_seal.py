@@ -22,7 +22,9 @@ def verify(
     run: Annotated[
         str,
         typer.Argument(
-            metavar="[RUN]", help="One record, by itself; every one unless given.", autocompletion=_complete.records
+            metavar="[RUN]",
+            help="One record by itself, named by an unambiguous part of its id; every one unless given.",
+            autocompletion=_complete.records,
         ),
     ] = "",
     head: Annotated[

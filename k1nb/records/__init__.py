@@ -17,6 +17,7 @@ from k1nb.records._facts import (
     readings_of,
     server_version,
 )
+from k1nb.records._head import export_head, read_head
 from k1nb.records._importing import import_notebook
 from k1nb.records._index import HOW_TO_CHECK, NO_CHECKS, Index, why, why_not
 from k1nb.records._notebook import find_notebook, shipped
@@ -33,15 +34,13 @@ from k1nb.records._search import BEGIN, END, Found, Hit, Wanted, listed, looked_
 from k1nb.records._table import badge, checks_html, checks_text, table_html, tally, worst_first
 from k1nb.records._verification import Verification
 from k1nb.records._verify import (
-    export_head,
     is_as_sealed,
     known_keys,
-    read_head,
     read_key,
     verify,
     verify_record,
 )
-from k1nb.records._when import moment
+from k1nb.records._when import duration, moment
 
 if TYPE_CHECKING:
     from k1nb.records._engine import Engine
@@ -85,6 +84,7 @@ __all__ = [
     "difference",
     "difference_page",
     "doubts",
+    "duration",
     "executions_since",
     "export_head",
     "find_notebook",

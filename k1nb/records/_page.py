@@ -18,6 +18,7 @@ from k1nb.records._doubts import doubts
 from k1nb.records._index import HOW_TO_CHECK, NO_CHECKS, why, why_not
 from k1nb.records._record import MANIFEST, Record, sum_of
 from k1nb.records._table import tally, worst_first
+from k1nb.records._when import duration
 
 _MOST = 200_000
 """Characters of one output that are shown; the notebook has them all."""
@@ -81,7 +82,7 @@ def _when(record: Record) -> str:
     said = f"{record.started_at.astimezone(UTC):%A, %d %B %Y, %H:%M:%S} UTC"
     if record.ended_at is None:
         return said
-    return f"{said}, took {(record.ended_at - record.started_at).total_seconds():.1f} s"
+    return f"{said}, took {duration((record.ended_at - record.started_at).total_seconds())}"
 
 
 def _doubts(settings: Settings, record: Record) -> str:
@@ -150,7 +151,7 @@ def _cell(cell: Cell, record: Record) -> str:
     if cell.kind != "code":
         return f'<section class="cell"><pre>{escape(cell.source)}</pre></section>'
     seconds = record.manifest.cell_seconds[cell.number - 1 : cell.number]
-    took = "" if not seconds else ", not run" if seconds[0] is None else f", {seconds[0]:.1f} s"
+    took = "" if not seconds else ", not run" if seconds[0] is None else f", {duration(seconds[0])}"
     tag = f"{cell.tags[0]}, " if cell.tags else ""
     lines = cell.source.count("\n") + 1
     summary = f"<summary>cell {cell.number}: {escape(tag)}{lines} line{'s' if lines != 1 else ''}{took}</summary>"

@@ -15,11 +15,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from k1nb.config import Settings
 from k1nb.errors import K1Error, RecordError
-from k1nb.paths import Paths, write_text
+from k1nb.paths import Paths
 from k1nb.records._archive import folders, staged_records
-from k1nb.records._chain import KEY, Chain, Head, SignedHead, head_texts, public_keys, read_exactly
+from k1nb.records._chain import KEY, Head, SignedHead, head_texts, public_keys, read_exactly
 from k1nb.records._minisign import PublicKey, SecretKey
 from k1nb.records._record import (
     MANIFEST,
@@ -178,23 +177,6 @@ def read_key(file: Path) -> PublicKey:
         raise RecordError(f"{file}: {error.message}", hint=error.hint) from None
 
 
-def read_head(file: Path, keys: Mapping[str, PublicKey]) -> SignedHead:
-    """Read an exported head and the signature beside it; raises RecordError."""
-    try:
-        statement, signature = read_exactly(file), read_exactly(signature_of(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecordError(
-            f"{file} or its signature cannot be read: {error}", hint="give what k1nb records export --head wrote"
-        ) from None
-    chain = Head.parse(statement).chain
-    if chain not in keys:
-        raise RecordError(f"{file} is signed by the key {chain}, which is not here", hint="give that key with --key")
-    try:
-        return SignedHead.parse(statement + signature, keys[chain])
-    except RecordError as error:
-        raise RecordError(f"{file}: {error.message}", hint=error.hint) from None
-
-
 def _folder(folder: Path, keys: Mapping[str, PublicKey], found: Verification) -> list[Link]:
     """Look at one record; note what is wrong, and return its sealed manifests, the newest first."""
     found.records += 1
@@ -232,19 +214,6 @@ def _link(file: Path, keys: Mapping[str, PublicKey]) -> Link:
     except OSError as error:
         raise _wrong(f"{Path(error.filename or file).name} cannot be read: {error.strerror}") from None
     return Link(manifest, hashlib.sha256(data).hexdigest(), file.name)
-
-
-def export_head(settings: Settings, file: Path) -> Head:
-    """Write the head of the chain and its signature beside it, for `minisign -V` and `verify`; return it.
-
-    Raises RecordError where nothing is sealed yet, StorageError.
-    """
-    kept = Chain(settings.paths, settings.timings).head()
-    if kept is None:
-        raise RecordError("nothing is sealed here yet, so there is no head", hint="k1nb run daily_health")
-    write_text(file, kept.head.text, mode=0o644)
-    write_text(signature_of(file), kept.signature, mode=0o644)
-    return kept.head
 
 
 def _wrong(what: str) -> RecordError:

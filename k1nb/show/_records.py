@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _KINDS = {"worse": "bold red", "better": "green", "came": "blue", "went": "blue", "other": "dim"}
 _DOUBT = "magenta"
+_THEME = "ansi_light"
+"""The terminal's own colours: what is no keyword or the like is as all other text, on light and dark alike."""
 
 
 def print_records(console: Console, records: Sequence[Record], *, narrowed: bool = False) -> None:
@@ -118,23 +120,34 @@ def _marked(snippet: str) -> Text:
 
 def print_difference(console: Console, change: Difference) -> None:
     """Print how two records differ, group by group; what is the same is not printed."""
-    for word, record in (("before", change.old), ("after", change.new)):
-        console.print(Text.assemble((f"{word:<7}", "dim"), _verdict(record), f"  {record.id}"), soft_wrap=True)
+    sides = {"before": change.old, "after": change.new}
+    widest = max(len(_verdict(record)) for record in sides.values())
+    for word, record in sides.items():
+        verdict = _verdict(record)
+        verdict.pad_right(widest - len(verdict))
+        console.print(Text.assemble((f"{word:<7}", "dim"), verdict, f"  {record.id}"), soft_wrap=True)
     if change.checks:
         table = new_table("", "check", "before", "after")
         for each in change.checks:
             kind = Text(each.kind, _KINDS[each.kind])
             table.add_row(kind, Text(each.name), _check(each.old), _check(each.new))
         console.print(table)
-    groups = (*change.facts, *change.parameters, *change.versions, *change.mentions)
-    if rows := [fact for fact in groups if fact.name != "verdict"]:
-        table = new_table("changed", "before", "after")
-        for fact in rows:
-            table.add_row(Text(fact.name), _value(fact.old), _value(fact.new))
-        console.print(table)
+    _print_facts(console, change)
     _print_numbers(console, change)
     if not change.found:
         console.print("nothing differs but what was measured, and when")
+
+
+def _print_facts(console: Console, change: Difference) -> None:
+    """Print what is not measured; of what kind each is, for a parameter may be called as what a run is about."""
+    facts = [fact for fact in change.facts if fact.name != "verdict"]
+    groups = {"": facts, "parameter ": change.parameters, "version of ": change.versions, "about ": change.mentions}
+    table = new_table("changed", "before", "after")
+    for kind, each in groups.items():
+        for fact in each:
+            table.add_row(Text(f"{kind}{fact.name}"), _value(fact.old), _value(fact.new))
+    if table.rows:
+        console.print(table)
 
 
 def _print_numbers(console: Console, change: Difference) -> None:
@@ -165,7 +178,7 @@ def print_cells(console: Console, cells: Sequence[Cell]) -> None:
     for cell in cells:
         if cell.kind == "code":
             console.print(Text(f"── cell {cell.number} ──", style="dim"))
-            console.print(Syntax(cell.source, "python", background_color="default", word_wrap=True))
+            console.print(Syntax(cell.source, "python", theme=_THEME, background_color="default", word_wrap=True))
             for output in cell.outputs:
                 _print_output(console, output)
         else:
@@ -174,7 +187,7 @@ def print_cells(console: Console, cells: Sequence[Cell]) -> None:
 
 
 def _print_output(console: Console, output: Output) -> None:
-    text = Text(without_control(output.text), style="red" if output.kind == "error" else "")
+    text = Text(without_control(output.text).rstrip(), style="red" if output.kind == "error" else "")
     if text.plain.strip():
         console.print(text)
     pictures = [kind for kind in output.data if kind.startswith("image/")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from html.parser import HTMLParser
 
 import nbformat
@@ -16,7 +17,7 @@ from k1nb.config import Settings, load
 from k1nb.records import Archive, record_page, show_records, write_archive_page, write_pages
 from k1nb.records._archive import record_in
 from k1nb.records._markup import markdown, sanitized, terminal
-from tests.records.samples import heap, notebook, sealed, shown
+from tests.records.samples import NOW, heap, notebook, sealed, shown
 
 HOSTILE = (
     "<script>alert(1)</script><img src=x onerror=alert(1)><svg onload=alert(1)><a href='javascript:alert(1)'>x</a>"
@@ -153,6 +154,14 @@ def test_the_archive_s_page_lists_runs_by_day(settings: Settings) -> None:
     linked = write_pages(settings).read_text()
     assert f'href="{failed.id}.html"' in linked
     assert (settings.paths.archive / f"{failed.id}.html").is_file()
+
+
+def test_a_page_tells_times_as_the_command_line_does(settings: Settings) -> None:
+    """A run of a minute is told in the same words on the archive's page, on its own, and in a list."""
+    record = sealed(settings, heap(), ended_at=NOW + timedelta(seconds=60.9))
+    for page in (write_archive_page(settings).read_text(), record_page(settings, record)):
+        assert "1 min 01 s" in page
+        assert "60.9 s" not in page
 
 
 def test_the_archive_s_page_follows_what_is_sealed(settings: Settings) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 
+import nbformat
 from rich.console import Console
 
 from k1nb.checks import Status
@@ -39,3 +41,32 @@ def test_hits_cells_and_differences_are_printed(settings: Settings) -> None:
     for text in (new.id, "FAIL device bench: free heap", "hello", "red\n", "image/svg+xml", "worse", "−91.9 %"):
         assert text in said, text
     assert "\x1b" not in said
+
+
+def test_what_has_one_name_is_told_apart(settings: Settings) -> None:
+    """A parameter and a device of one name are told apart, a short time is no dash, and both runs stand in line."""
+    console = Console(file=io.StringIO(), width=200)
+    cells = notebook()
+    old = sealed(settings, heap(), executed=cells, days=1, devices=("bench",), cell_seconds=(None, 0.037),
+                 parameters={"device": "bench"})  # fmt: skip
+    new = sealed(settings, heap(Status.FAIL), executed=cells, devices=("lab",), cell_seconds=(None, 0.44),
+                 parameters={"device": "lab"})  # fmt: skip
+    print_difference(console, difference(old, new))
+    said = console.file.getvalue()  # type: ignore[attr-defined]
+    before, after = said.splitlines()[:2]
+    assert before.index(old.id) == after.index(new.id)
+    rows = {" ".join(line.split()) for line in said.splitlines()}
+    assert {"parameter device bench lab", "about device bench –", "about device – lab"} <= rows
+    assert "Title: seconds 0.037 0.44 0.403" in rows
+
+
+def test_source_has_the_terminal_s_own_colours(settings: Settings) -> None:
+    """Plain source sets neither a colour nor a background, and one blank line follows what a cell put out."""
+    console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system="truecolor", no_color=False)
+    printed = nbformat.v4.new_output("stream", text="hello\n\n")
+    record = sealed(settings, heap(), executed=notebook(printed, source="value = other"))
+    print_cells(console, cells_of(record))
+    said = console.file.getvalue()  # type: ignore[attr-defined]
+    (source,) = (line for line in said.splitlines() if "other" in line)
+    assert not re.search(r"\x1b\[[0-9;]*(3[0-9]|9[0-7]|4[0-8])[0-9;]*m", source)
+    assert said.endswith("hello\n\n")
