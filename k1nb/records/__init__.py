@@ -19,7 +19,7 @@ from k1nb.records._facts import (
 )
 from k1nb.records._head import export_head, read_head
 from k1nb.records._importing import import_notebook
-from k1nb.records._index import HOW_TO_CHECK, NO_CHECKS, Index, why, why_not
+from k1nb.records._index import HOW_TO_CHECK, MOST, NO_CHECKS, Index, why, why_not
 from k1nb.records._notebook import find_notebook, shipped
 from k1nb.records._outcome import Place, find_run, place_of, tell_to_end
 from k1nb.records._page import record_page
@@ -50,6 +50,7 @@ __all__ = [
     "END",
     "HOW_TO_CHECK",
     "MIME",
+    "MOST",
     "NO_CHECKS",
     "Archive",
     "Cell",

@@ -20,9 +20,9 @@ from k1nb.records._record import MANIFEST, Manifest, Record
 from k1nb.records._table import tally, worst_first
 
 INDEX = ".index.sqlite"
-_FORMAT = 1
-_MOST = 300_000
-"""Characters of a notebook that can be found; a longer one is cut."""
+_FORMAT = 2
+MOST = 1_000_000
+"""Characters of a notebook that can be found; a longer one is cut. So many take 2.5 MB of the index, and 0.2 s."""
 _LATELY = 500
 """Newest records of which each search looks whether they have changed; ten thousand looks would take a while."""
 _AT_ONCE = 100
@@ -38,8 +38,10 @@ CREATE TABLE run (
     began REAL NOT NULL,
     seconds REAL,
     tally TEXT NOT NULL,
-    why TEXT NOT NULL
+    why TEXT NOT NULL,
+    cut INTEGER NOT NULL  -- its notebook is longer than what can be found of it
 );
+CREATE INDEX run_cut ON run (id) WHERE cut;
 CREATE INDEX run_by_notebook ON run (notebook, id);
 CREATE TABLE mention (run INTEGER NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL);
 CREATE INDEX mention_by_run ON mention (run, kind, name);
@@ -180,12 +182,13 @@ class Index:
         record = record_in(folder)
         known = _take_out(connection, folder.name)
         key = known or _free_key(connection, round(record.started_at.timestamp() * 1e6))
-        redact = self._redact
+        redact, cells = self._redact, _cells(record)
         seconds = (record.ended_at - record.started_at).total_seconds() if record.ended_at else None
         connection.execute(
-            "INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (key, folder.name, stamp, record.notebook, record.verdict.value, redact(record.reason),
-             record.started_at.timestamp(), seconds, tally(record.checks), redact(why(record))),
+             record.started_at.timestamp(), seconds, tally(record.checks), redact(why(record)),
+             len(cells) > MOST),
         )  # fmt: skip
         mentions = [(key, kind, name) for kind, names in _mentions(record.manifest).items() for name in names]
         connection.executemany("INSERT INTO mention VALUES (?, ?, ?)", mentions)
@@ -194,7 +197,7 @@ class Index:
             for place, c in enumerate(record.checks)
         ]
         connection.executemany("INSERT INTO answer VALUES (?, ?, ?, ?, ?, ?)", answers)
-        texts = (_facts(record.manifest), "\n".join(" ".join(answer[2:]) for answer in answers), _cells(record))
+        texts = (_facts(record.manifest), "\n".join(" ".join(answer[2:]) for answer in answers), cells[:MOST])
         connection.execute(
             "INSERT INTO words (rowid, facts, checks, cells) VALUES (?, ?, ?, ?)", (key, *map(redact, texts))
         )
@@ -329,4 +332,4 @@ def _cells(record: Record) -> str:
             parts.extend(without_control(output.text) for output in cell.outputs)
     with suppress(OSError):
         parts.extend(without_control(text) for _, text in left_texts(record))
-    return "\n".join(parts)[:_MOST]
+    return "\n".join(parts)

@@ -89,6 +89,8 @@ class Found:
     hits: Sequence[Hit]
     more: bool
     """There are further ones that the limit left out."""
+    cut: int = 0
+    """Records that would fit but for the words, and of whose long notebooks only the beginning was looked through."""
 
 
 def search(settings: Settings, wanted: Wanted, *, limit: int = 20, on_progress: Progress | None = None) -> Found:
@@ -108,7 +110,8 @@ def search(settings: Settings, wanted: Wanted, *, limit: int = 20, on_progress: 
         rows = _rows(connection, phrases, conditions, values, limit + 1)
         folder = settings.paths.records
         hits = [_hit(connection, row, folder, phrases, check, status) for row in rows[:limit]]
-        return Found(hits, more=len(rows) > limit)
+        cut = _cut(connection, phrases, conditions, values) if phrases else 0
+        return Found(hits, more=len(rows) > limit, cut=cut)
 
     return Index(settings).ask(ask, on_progress)
 
@@ -225,6 +228,15 @@ def _rows(
         f"WHERE words MATCH ?{f' AND {where}' if where else ''} ORDER BY words.rowid DESC LIMIT ?"
     )
     return connection.execute(query, (_match(phrases), *values, limit)).fetchall()
+
+
+def _cut(
+    connection: sqlite3.Connection, phrases: Sequence[str], conditions: Sequence[str], values: Sequence[Any]
+) -> int:
+    """Count the records that were not found, and might have been if all of their notebooks were in the index."""
+    missed = "NOT EXISTS (SELECT 1 FROM words WHERE words MATCH ? AND words.rowid = run.id)"
+    query = f"SELECT count(*) FROM run WHERE {' AND '.join(('run.cut', *conditions, missed))}"  # noqa: S608 - ours
+    return int(connection.execute(query, (*values, _match(phrases))).fetchone()[0])
 
 
 def _hit(
