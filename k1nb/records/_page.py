@@ -131,7 +131,7 @@ def check_row(check: Check) -> tuple[str, str, str, str]:
     seen = _html.words(check.evidence)
     if check.hint:
         seen += f'<br><span class="hint">hint: {_html.words(check.hint)}</span>'
-    where = f'<span class="mono">{escape(check.source)}</span> ' if check.source else ""
+    where = f'<span class="mono">{_html.address(check.source)}</span> ' if check.source else ""
     return _html.badge(check.status), escape(check.name), seen, f"{where}{check.seen_at:%H:%M:%S}"
 
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from k1nb.checks import Status
+from k1nb.checks import Check, Status
 from k1nb.config import Settings, load
-from k1nb.records import Archive, record_page, show_records, write_archive_page, write_pages
+from k1nb.records import Archive, checks_html, record_page, show_records, write_archive_page, write_pages
 from k1nb.records._archive import record_in
 from k1nb.records._markup import markdown, sanitized, terminal
 from tests.records.samples import NOW, heap, notebook, sealed, shown
@@ -172,3 +172,21 @@ def test_the_archive_s_page_follows_what_is_sealed(settings: Settings) -> None:
     assert new.id in (settings.paths.home / "lab" / "archive" / "index.html").read_text()
     assert (settings.paths.home / "lab" / "records" / new.id / "manifest.json").is_file()
     assert next(record.id for record in Archive(settings.paths).list()) == new.id
+
+
+def test_a_page_is_read_on_a_phone(settings: Settings) -> None:
+    """No badge breaks, a path breaks after a slash, and a table too wide for the screen scrolls or is stacked."""
+    there = Check("a: b", Status.NOT_CONFIGURED, "none", "set it up", "http://127.0.0.1:8080/api/x <y>", NOW)
+    cells = notebook(shown(html=checks_html([there])), text="| a | b |\n|---|---|\n| c | d |")
+    page = record_page(settings, sealed(settings, there, executed=cells))
+    assert '<span class="mono">http://127.0.0.1:8080/<wbr>api/<wbr>x &lt;y&gt;</span>' in page
+    styles, _, body = page.partition("</style>")
+    (kept,) = re.findall(r'<div class="output">.*?<span style="([^"]*)">not configured', body)
+    assert "white-space:nowrap" in kept
+    assert '<section class="cell"><table>' in body
+    for rule in (".cell > table { display: block; overflow-x: auto", ".output { overflow-x: auto"):
+        assert rule in styles
+    narrow = styles.partition("@media (max-width: 40rem) {")[2]
+    assert '.output table:has(td:first-child > span[style*="inline-block"]) td { display: block' in narrow
+    assert "table.stack td.from { width: auto }" in narrow
+    assert "inline-block" in kept
