@@ -29,6 +29,8 @@ class Plan:
     steps: tuple[Step, ...] = ()
     preconditions: Mapping[str, Any] = field(default_factory=dict)
     """JSON-able facts; a plan whose facts have changed is another plan."""
+    in_notebook: bool = False
+    """A notebook applies it, too, whose parameter `apply` takes its id."""
 
     @property
     def id(self) -> str:
@@ -43,8 +45,9 @@ class Plan:
 
     @property
     def how_to_apply(self) -> str:
-        """Say how consent is given, on a command line and in a notebook."""
-        return f'apply it with --apply {self.id}, in Jupyter with apply = "{self.id}"'
+        """Say how consent is given, on a command line and, where one applies it, in a notebook."""
+        told = f"apply it with the same words and --apply {self.id}"
+        return f'{told}, in Jupyter with apply = "{self.id}"' if self.in_notebook else told
 
     @property
     def destructive(self) -> bool:
@@ -58,7 +61,7 @@ class Plan:
         if not consent:
             raise ConsentError(f"{self.purpose} is planned, not applied", hint=self.how_to_apply)
         raise ConsentError(
-            f"{consent} is not the plan for {self.purpose}: what it was made from has changed",
+            f"{consent} is not the plan for {self.purpose}: what it was made from, or asked with, is not the same",
             hint=f"look at the new plan, then {self.how_to_apply}",
         )
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from k1nb.cli import _output
+from k1nb.cli import _consent, _output
 from k1nb.cli._output import Json
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def approve(
     if json:
         _output.data(done.as_dict())
     elif not done.output:
-        _output.note(f"nothing was answered; approve it with --apply {done.plan.id}")
+        _output.note(f"nothing was answered; {_consent.how_to_apply(done.plan)}")
     else:
         _tell(done, "approved")
 

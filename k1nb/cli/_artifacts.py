@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from k1nb.cli import _complete, _output
+from k1nb.cli import _complete, _consent, _output
 from k1nb.cli._output import Json
 
 
@@ -74,7 +74,9 @@ def prune(
 
     look.print_plan(_output.console(), plan)
     if plan.steps:
-        _output.note(f"{len(removed)} artifacts removed" if removed else f"nothing was removed; {plan.how_to_apply}")
+        _output.note(
+            f"{len(removed)} artifacts removed" if removed else f"nothing was removed; {_consent.how_to_apply(plan)}"
+        )
 
 
 def verify() -> None:

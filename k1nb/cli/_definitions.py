@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from k1nb.cli import _output
+from k1nb.cli import _consent, _output
 from k1nb.cli._output import Json
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def apply(
         _show_report(report)
     elif facts.plan.steps:
         over = ", and --over-running or, better, new versions" if facts.in_use else ""
-        _output.note(f"nothing was changed; apply it with --apply {facts.plan.id}{over}")
+        _output.note(f"nothing was changed; {_consent.how_to_apply(facts.plan)}{over}")
     sys.exit(1 if any(item.status == "failed" for item in report) else 0)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from k1nb.cli import _output
+from k1nb.cli import _consent, _output
 from k1nb.cli._output import Json
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def prune(
     if json:
         _output.data(done.as_dict())
     elif done.refused is None:
-        _output.note(f"nothing was removed; {done.plan.how_to_apply}" if done.plan.steps else "nothing to do")
+        _output.note(f"nothing was removed; {_consent.how_to_apply(done.plan)}" if done.plan.steps else "nothing to do")
     else:
         _tell_refusals(done.refused)
         _output.note(f"{len(done.removed)} executions removed")
@@ -164,7 +164,9 @@ def _intervene(wanted: Intervention, executions: list[str], consent: str, *, jso
     if json:
         _output.data(result.as_dict())
     elif result.refused is None:
-        _output.note(f"nothing was changed; {result.plan.how_to_apply}" if result.plan.steps else "nothing to do")
+        _output.note(
+            f"nothing was changed; {_consent.how_to_apply(result.plan)}" if result.plan.steps else "nothing to do"
+        )
     else:
         for one in result.done:
             typer.echo(f"{one.name} {one.id}: {one.status}")

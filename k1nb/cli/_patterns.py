@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from k1nb.cli import _complete, _output
+from k1nb.cli import _complete, _consent, _output
 from k1nb.cli._output import Json
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def promote(
     if json:
         _output.data({"plan": plan.as_dict(), "baseline": done and done.model_dump(mode="json")})
     elif waits:
-        _output.note(f"nothing was changed; apply it with --apply {plan.id}")
+        _output.note(f"nothing was changed; {_consent.how_to_apply(plan)}")
     elif done is not None:
         typer.echo(f"{found.id} is the baseline {version} of {found.pattern_name}")
 

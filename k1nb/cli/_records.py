@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,12 +16,13 @@ from k1nb.cli._records_find import Notebook, OfVerdict, Since
 from k1nb.errors import UsageError
 
 if TYPE_CHECKING:
+    from k1nb.config import Settings
     from k1nb.records import Record
 
 RunId = Annotated[
     str,
     typer.Argument(
-        metavar="RUN", help="Id of the run, or an unambiguous beginning of it.", autocompletion=_complete.records
+        metavar="RUN", help="Id of the run, or an unambiguous part of it.", autocompletion=_complete.records
     ),
 ]
 
@@ -64,7 +66,7 @@ def run(
         typer.Option(
             "--resume",
             metavar="RUN",
-            help="Go on after this broken run: its notebook, its parameters.",
+            help="Go on after this broken run, named by its id or an unambiguous part: its notebook, its parameters.",
             autocompletion=_complete.records,
         ),
     ] = "",
@@ -99,6 +101,7 @@ def run(
             record = records.run_notebook(
                 settings, notebook, given, apply=apply, run=as_, on_progress=advance, **limits
             )
+    record = replace(record, as_sealed=records.is_as_sealed(record, records.known_keys(settings.paths)))
     _print(record, json=json)
     sys.exit(0 if record.passes and record.verdict.passes(strict=strict) else 1)
 
@@ -132,23 +135,36 @@ def show(
     notebook: Annotated[bool, typer.Option("--notebook", help="Print the executed notebook instead.")] = False,
     json: Json = False,
 ) -> None:
-    """Show a record: verdict, what changed since the run before it, checks, files, and whether they fit together."""
+    """Show a record: verdict, what changed since the run before it, checks, files, and whether they fit together.
+
+    Exit code 1 where they do not, or where they are not as they were sealed.
+    """
     from k1nb import records
 
     settings = _output.settings(logs=False)
     record = records.Archive(settings.paths).get(run)
+    found = records.doubts(settings, record)
+    record = replace(record, as_sealed=None if record.staged else not found)
     if json:
         _output.data(record.as_dict())
-        return
+    else:
+        _show(settings, record, found, notebook=notebook)
+    sys.exit(1 if found else 0)
+
+
+def _show(settings: Settings, record: Record, doubts: list[str], *, notebook: bool) -> None:
+    from k1nb import records
     from k1nb import show as faces
 
     if notebook:
+        for doubt in doubts:
+            _output.note(f"this record contradicts itself: {doubt}")
         faces.print_cells(_output.console(), records.cells_of(record))
         return
     earlier = records.before(settings, record)
     change = records.summary(records.difference(earlier, record)) if earlier else ""
     line = f"against {earlier.id}: {change}" if earlier else ""
-    faces.print_record(_output.console(), record, doubts=records.doubts(settings, record), change=line)
+    faces.print_record(_output.console(), record, doubts=doubts, change=line)
 
 
 def import_(

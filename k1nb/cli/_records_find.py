@@ -63,7 +63,8 @@ def search(
     """Find sealed records by what is written in them and what they are about, newest first.
 
     Every word has to be there, wherever in the record: reason, checks, parameters, the notebook's cells and what they
-    put out. brown* is a word's beginning, as what looks like an id always is.
+    put out. brown* is a word's beginning, as what looks like an id always is; a word is found in its other English
+    forms, too: ticking finds tick. Of a notebook the first million characters are looked through.
     """
     from k1nb import records
 
@@ -78,7 +79,7 @@ def search(
         until=records.moment(until, end=True) if until else None,
     )
     with _output.progress("indexing") as advance:
-        found = records.search(settings, wanted, limit=limit, on_progress=advance)
+        found = records.looked_at(settings, records.search(settings, wanted, limit=limit, on_progress=advance))
     if json:
         _output.data([hit.as_dict() for hit in found.hits])
     else:
@@ -87,6 +88,9 @@ def search(
         show.print_hits(_output.console(), found.hits)
     if found.more:
         _output.note(f"there are more than these {limit}: --limit")
+    if found.cut:
+        what = f"the first {records.MOST:,} characters of the notebooks of {found.cut} more records"
+        _output.note(f"only {what} were looked through")
 
 
 def diff(
@@ -95,7 +99,7 @@ def diff(
         str,
         typer.Argument(
             metavar="[RUN]",
-            help="The run that came after it; without one, RUN is compared with the run before it.",
+            help="The run that came after it, named alike; without one, RUN is compared with the run before it.",
             autocompletion=_complete.records,
             show_default=False,
         ),

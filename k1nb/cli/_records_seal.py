@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from k1nb.cli import _complete, _output
+from k1nb.cli import _complete, _consent, _output
 from k1nb.cli._output import Json
 
 
@@ -22,7 +22,9 @@ def verify(
     run: Annotated[
         str,
         typer.Argument(
-            metavar="[RUN]", help="One record, by itself; every one unless given.", autocompletion=_complete.records
+            metavar="[RUN]",
+            help="One record by itself, named by an unambiguous part of its id; every one unless given.",
+            autocompletion=_complete.records,
         ),
     ] = "",
     head: Annotated[
@@ -87,4 +89,4 @@ def prune(
     faces.print_plan(_output.console(), done.plan)
     if done.plan.steps:
         told = f"the files of {len(done.pruned)} records are removed"
-        _output.note(told if done.pruned else f"nothing was removed; {done.plan.how_to_apply}")
+        _output.note(told if done.pruned else f"nothing was removed; {_consent.how_to_apply(done.plan)}")

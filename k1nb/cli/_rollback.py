@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from k1nb.cli import _complete, _output
+from k1nb.cli import _complete, _consent, _output
 from k1nb.cli._output import Json
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def rollback(
     elif done is not None:
         _show_result(facts, done)
     elif plan.steps:
-        _output.note(f"nothing was changed; apply it with --apply {plan.id}")
+        _output.note(f"nothing was changed; {_consent.how_to_apply(plan)}")
     sys.exit(0 if done is None or done.good else 1)
 
 

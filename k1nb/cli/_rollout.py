@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from k1nb.cli import _complete, _output
+from k1nb.cli import _complete, _consent, _output
 from k1nb.cli._device import Role
 from k1nb.cli._output import Json
 
@@ -90,7 +90,7 @@ def plan(
         return
     _show_plan(facts, rollout, planned)
     if planned.steps:
-        _output.note(f"nothing was changed; start it with the same words and --apply {planned.id}: k1nb rollout apply")
+        _output.note(f"nothing was changed; {_consent.how_to_apply(planned, command='rollout apply')}")
 
 
 def apply(
@@ -129,7 +129,7 @@ def apply(
     elif done is not None:
         _show(done)
     elif planned.steps:
-        _output.note(f"nothing was changed; start it with --apply {planned.id}")
+        _output.note(f"nothing was changed; {_consent.how_to_apply(planned)}")
     sys.exit(1 if done is not None and done.standing.failed else 0)
 
 

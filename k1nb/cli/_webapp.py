@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from k1nb.cli import _output
+from k1nb.cli import _consent, _output
 from k1nb.cli._output import Json
 
 if TYPE_CHECKING:
@@ -71,4 +71,4 @@ def _tell(facts: WebAppFacts, plan: Plan, done: Restored | None, *, json: bool) 
         for line in done.evidence:
             typer.echo(line)
     elif plan.steps:
-        _output.note(f"nothing was changed; apply it with --apply {plan.id}")
+        _output.note(f"nothing was changed; {_consent.how_to_apply(plan)}")

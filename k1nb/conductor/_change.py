@@ -97,7 +97,7 @@ def _require_consent(plan: Plan, consent: str) -> None:
     plan.require(consent)
     if plan.steps and consent not in ("", plan.id):
         raise ConsentError(
-            f"{consent} is not the plan for {plan.purpose}: what it was made from has changed",
+            f"{consent} is not the plan for {plan.purpose}: what it was made from, or asked with, is not the same",
             hint=f"look at the new plan, then {plan.how_to_apply}",
         )
 

@@ -66,7 +66,12 @@ def plan_definitions(
         for subject, _ in _ordered(definitions)
         if subject in differs
     ]
-    return Plan("definitions on the server", tuple(steps), _preconditions(definitions, steps, tasks, workflows, used))
+    return Plan(
+        "definitions on the server",
+        tuple(steps),
+        _preconditions(definitions, steps, tasks, workflows, used),
+        in_notebook=True,
+    )
 
 
 def _step(difference: Difference, version: int | None) -> Step:

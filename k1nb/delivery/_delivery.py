@@ -143,6 +143,7 @@ def plan(facts: DeliveryFacts) -> Plan:
             Step("flash", facts.device.label, runs, destructive=True),
         ),
         preconditions,
+        in_notebook=True,
     )
 
 

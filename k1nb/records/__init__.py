@@ -17,8 +17,9 @@ from k1nb.records._facts import (
     readings_of,
     server_version,
 )
+from k1nb.records._head import export_head, read_head
 from k1nb.records._importing import import_notebook
-from k1nb.records._index import Index, why
+from k1nb.records._index import HOW_TO_CHECK, MOST, NO_CHECKS, Index, why, why_not
 from k1nb.records._notebook import find_notebook, shipped
 from k1nb.records._outcome import Place, find_run, place_of, tell_to_end
 from k1nb.records._page import record_page
@@ -29,18 +30,17 @@ from k1nb.records._record import Manifest, Record, new_id
 from k1nb.records._retention import Limits, RecordsPruned, prunable, prune_records
 from k1nb.records._run import MIME, Run, connect, parameter_names
 from k1nb.records._runner import resume_run, run_notebook
-from k1nb.records._search import BEGIN, END, Found, Hit, Wanted, listed, search
+from k1nb.records._search import BEGIN, END, Found, Hit, Wanted, listed, looked_at, search
 from k1nb.records._table import badge, checks_html, checks_text, table_html, tally, worst_first
+from k1nb.records._verification import Verification
 from k1nb.records._verify import (
-    Verification,
-    export_head,
+    is_as_sealed,
     known_keys,
-    read_head,
     read_key,
     verify,
     verify_record,
 )
-from k1nb.records._when import moment
+from k1nb.records._when import duration, moment
 
 if TYPE_CHECKING:
     from k1nb.records._engine import Engine
@@ -48,7 +48,10 @@ if TYPE_CHECKING:
 __all__ = [
     "BEGIN",
     "END",
+    "HOW_TO_CHECK",
     "MIME",
+    "MOST",
+    "NO_CHECKS",
     "Archive",
     "Cell",
     "CheckChange",
@@ -82,15 +85,18 @@ __all__ = [
     "difference",
     "difference_page",
     "doubts",
+    "duration",
     "executions_since",
     "export_head",
     "find_notebook",
     "find_run",
     "import_notebook",
+    "is_as_sealed",
     "known_keys",
     "lay_out",
     "left_texts",
     "listed",
+    "looked_at",
     "lost_runs",
     "moment",
     "new_id",
@@ -121,6 +127,7 @@ __all__ = [
     "verify",
     "verify_record",
     "why",
+    "why_not",
     "without_control",
     "worst_first",
     "write_archive_page",

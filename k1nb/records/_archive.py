@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,11 +27,11 @@ class Archive:
         return sorted(self._all(), key=lambda record: (record.started_at, record.id), reverse=True)
 
     def get(self, key: str) -> Record:
-        """Return a run by its id or an unambiguous beginning or end of it; raises UnknownName."""
-        names = {name for name in run_ids(self._paths) if key and (name.startswith(key) or name.endswith(key))}
-        if len(names) > 1 and key not in names:
+        """Return a run by its id or an unambiguous part of it, its ends before all else; raises UnknownName."""
+        names = _named(key, run_ids(self._paths)) if key else set()
+        if len(names) > 1:
             raise UnknownName(f"{key!r} names {len(names)} records", hint=f"give more of it, e.g. {max(names)}")
-        name = key if key in names else next(iter(names), "")
+        name = next(iter(names), "")
         for found in (self._staged(name), self._kept(name), self._staged(name)) if name else ():
             if found is not None:  # it may be moved in between two looks
                 return found
@@ -48,6 +48,13 @@ class Archive:
         yield from staged_records(self._paths)
         for folder in folders(self._paths.records):
             yield record_in(folder)
+
+
+def _named(key: str, names: Iterable[str]) -> set[str]:
+    """Return the names that a key means: it as a whole, else at an end of them, else within them."""
+    within = {name for name in names if key in name}
+    ends = {name for name in within if name.startswith(key) or name.endswith(key)}
+    return within & {key} or ends or within
 
 
 def staged_records(paths: Paths, name: str | None = None) -> Iterator[Record]:

@@ -16,6 +16,7 @@ from k1nb.records._index import Progress
 from k1nb.records._record import NOTEBOOK
 from k1nb.records._search import Hit, Wanted, search
 from k1nb.records._table import label
+from k1nb.records._when import duration
 
 PAGE = "index.html"
 NEWEST = 500
@@ -140,7 +141,7 @@ def _run(hit: Hit, number: int, made: set[str]) -> str:
     there = hit.run in made or (hit.folder / NOTEBOOK).is_file()
     name = escape(hit.notebook or hit.run)
     link = f'<a href="{escape(address)}">{name}</a>' if there else name
-    took = f" {hit.seconds:.1f} s" if hit.seconds is not None else ""
+    took = f" {duration(hit.seconds)}" if hit.seconds is not None else ""
     said = _html.words(hit.why) if hit.why else escape(hit.tally)
     return (
         f'<li class="{hit.verdict} n{number}" id="{escape(hit.run)}"><span class="when">{hit.began:%H:%M}</span>'

@@ -134,7 +134,7 @@ def difference(old: Record, new: Record) -> Difference:
         mentions=[change for kind in ("devices", "artifacts", "executions") for change in _mentions(kind, old, new)],
         checks=_checks(old, new),
         values=_values(old, new),
-        seconds=_changes(_seconds(old), _seconds(new)),
+        seconds=[change for change in _changes(_seconds(old), _seconds(new)) if _told(change)],
     )
 
 
@@ -267,14 +267,20 @@ def _values(old: Record, new: Record) -> list[Measured]:
 
 
 def _seconds(record: Record) -> dict[str, float]:
-    """Return how long a run and its parts took, in tenths of a second."""
+    """Return how long a run and those of its parts took that ran: in tenths of a second, short ones in two digits."""
     manifest = record.manifest
     parts: dict[str, float] = {}
     for name, took in zip(_parts(record), manifest.cell_seconds, strict=False):
-        parts[name] = parts.get(name, 0.0) + (took or 0.0)
+        if took is not None:
+            parts[name] = parts.get(name, 0.0) + took
     whole = None if manifest.ended_at is None else (manifest.ended_at - manifest.started_at).total_seconds()
     named = {**({} if whole is None else {"run": whole}), **parts}
-    return {name: tenths for name, seconds in named.items() if (tenths := round(seconds, 1))}
+    return {name: round(seconds, 1) if seconds >= 1 else float(f"{seconds:.2g}") for name, seconds in named.items()}
+
+
+def _told(change: Change) -> bool:
+    """Tell whether times differ by a tenth of a second; what did not run took none."""
+    return round(change.old or 0, 1) != round(change.new or 0, 1)
 
 
 def _parts(record: Record) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from html import escape
@@ -37,6 +38,11 @@ def words(text: str) -> str:
     if len(parts) % 2 == 0:
         return escape(text)
     return "".join(f"<code>{part}</code>" if place % 2 else part for place, part in enumerate(parts))
+
+
+def address(text: str) -> str:
+    """Return a path or an address as HTML that is broken after a slash where it has to be."""
+    return re.sub(r"(?<=[^/]/)(?=[^/])", "<wbr>", escape(text))
 
 
 def facts(pairs: Mapping[str, str]) -> str:

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from k1nb.checks import Verdict
 from k1nb.config import Settings
-from k1nb.errors import RecordError, StorageError, UnknownName
-from k1nb.records._archive import Archive
+from k1nb.errors import RecordError, StorageError
+from k1nb.records._archive import Archive, run_ids
 from k1nb.records._notebook import outputs, read_notebook, unexpected_error, words
 from k1nb.records._record import Manifest, Record, id_of_bytes, wrong_field
 from k1nb.records._redaction import redacted_notebook
@@ -39,10 +39,9 @@ def import_notebook(settings: Settings, file: Path) -> Record:
     error = unexpected_error(executed, passed=manifest.passes)
     reason = words(error.ename, error.evalue) if error and manifest.passes else ""
     staging.sweep()
-    try:
-        record = Archive(settings.paths).get(manifest.run)
-    except UnknownName:
+    if manifest.run not in run_ids(settings.paths):
         return staging.adopt(manifest.foreign(_bytes(file)), executed, reason)
+    record = Archive(settings.paths).get(manifest.run)
     return _join(settings, staging, record, manifest, executed, reason)
 
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from k1nb.checks import Verdict
 from k1nb.config import Settings
 from k1nb.errors import K1Error, StorageError
 from k1nb.paths import Paths, private
@@ -19,9 +20,9 @@ from k1nb.records._record import MANIFEST, Manifest, Record
 from k1nb.records._table import tally, worst_first
 
 INDEX = ".index.sqlite"
-_FORMAT = 1
-_MOST = 300_000
-"""Characters of a notebook that can be found; a longer one is cut."""
+_FORMAT = 2
+MOST = 1_000_000
+"""Characters of a notebook that can be found; a longer one is cut. So many take 2.5 MB of the index, and 0.2 s."""
 _LATELY = 500
 """Newest records of which each search looks whether they have changed; ten thousand looks would take a while."""
 _AT_ONCE = 100
@@ -37,8 +38,10 @@ CREATE TABLE run (
     began REAL NOT NULL,
     seconds REAL,
     tally TEXT NOT NULL,
-    why TEXT NOT NULL
+    why TEXT NOT NULL,
+    cut INTEGER NOT NULL  -- its notebook is longer than what can be found of it
 );
+CREATE INDEX run_cut ON run (id) WHERE cut;
 CREATE INDEX run_by_notebook ON run (notebook, id);
 CREATE TABLE mention (run INTEGER NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL);
 CREATE INDEX mention_by_run ON mention (run, kind, name);
@@ -52,6 +55,8 @@ CREATE VIRTUAL TABLE words USING fts5 (facts, checks, cells, tokenize = "porter 
 MENTIONS = ("device", "artifact", "execution")
 Progress = Callable[[int, int], None]
 T = TypeVar("T")
+NO_CHECKS = "it made no checks, so nothing is known"
+HOW_TO_CHECK = "a cell makes one with `run.add(Check(name, status, evidence))`"
 
 
 class Index:
@@ -177,12 +182,13 @@ class Index:
         record = record_in(folder)
         known = _take_out(connection, folder.name)
         key = known or _free_key(connection, round(record.started_at.timestamp() * 1e6))
-        redact = self._redact
+        redact, cells = self._redact, _cells(record)
         seconds = (record.ended_at - record.started_at).total_seconds() if record.ended_at else None
         connection.execute(
-            "INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (key, folder.name, stamp, record.notebook, record.verdict.value, redact(record.reason),
-             record.started_at.timestamp(), seconds, tally(record.checks), redact(why(record))),
+             record.started_at.timestamp(), seconds, tally(record.checks), redact(why(record)),
+             len(cells) > MOST),
         )  # fmt: skip
         mentions = [(key, kind, name) for kind, names in _mentions(record.manifest).items() for name in names]
         connection.executemany("INSERT INTO mention VALUES (?, ?, ?)", mentions)
@@ -191,16 +197,23 @@ class Index:
             for place, c in enumerate(record.checks)
         ]
         connection.executemany("INSERT INTO answer VALUES (?, ?, ?, ?, ?, ?)", answers)
-        texts = (_facts(record.manifest), "\n".join(" ".join(answer[2:]) for answer in answers), _cells(record))
+        texts = (_facts(record.manifest), "\n".join(" ".join(answer[2:]) for answer in answers), cells[:MOST])
         connection.execute(
             "INSERT INTO words (rowid, facts, checks, cells) VALUES (?, ?, ?, ?)", (key, *map(redact, texts))
         )
 
 
+def why_not(record: Record) -> str:
+    """Say why a run came to no verdict of its checks: what broke it, or that it made none; empty where it did."""
+    if record.reason or record.running:
+        return record.reason
+    return NO_CHECKS if record.verdict is Verdict.UNKNOWN and not record.checks else ""
+
+
 def why(record: Record) -> str:
     """Say in one line why a record's verdict is what it is: what broke it, or the worst that was seen."""
-    if record.reason:
-        return record.reason
+    if why_not(record):
+        return why_not(record)
     worst = worst_first(record.checks)[:1]
     if not worst or worst[0].status.value not in ("FAIL", "UNKNOWN", "WARN"):
         return ""
@@ -319,4 +332,4 @@ def _cells(record: Record) -> str:
             parts.extend(without_control(output.text) for output in cell.outputs)
     with suppress(OSError):
         parts.extend(without_control(text) for _, text in left_texts(record))
-    return "\n".join(parts)[:_MOST]
+    return "\n".join(parts)

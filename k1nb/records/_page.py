@@ -15,9 +15,10 @@ from k1nb.errors import K1Error
 from k1nb.records import _html, _markup
 from k1nb.records._cells import PLAIN, Cell, Output, cells_of, left_texts
 from k1nb.records._doubts import doubts
-from k1nb.records._index import why
+from k1nb.records._index import HOW_TO_CHECK, NO_CHECKS, why, why_not
 from k1nb.records._record import MANIFEST, Record, sum_of
 from k1nb.records._table import tally, worst_first
+from k1nb.records._when import duration
 
 _MOST = 200_000
 """Characters of one output that are shown; the notebook has them all."""
@@ -37,7 +38,8 @@ def record_page(settings: Settings, record: Record) -> str:
         _notebook(record),
         _left(record),
     ]
-    title = f"{record.verdict} {record.notebook or 'record'} {record.id}"
+    state = f"{_word(record)}, not sealed yet:" if record.staged else _word(record)
+    title = f"{state} {record.notebook or 'record'} {record.id}"
     styles = _markup.python_styles()
     page = _html.document(
         title, "\n".join(filter(None, parts)), styles=styles, foot=_foot(record), now=datetime.now(UTC)
@@ -45,12 +47,30 @@ def record_page(settings: Settings, record: Record) -> str:
     return settings.redact(page)
 
 
-def _head(record: Record) -> str:
-    word = "running" if record.running else record.verdict.value
+def _word(record: Record) -> str:
+    return "running" if record.running else record.verdict.value
+
+
+def _unproven(record: Record) -> str:
+    """Say of a run that is not moved in yet what its page is worth; nothing of a sealed one."""
+    if not record.staged:
+        return ""
+    where = "It is under way" if record.running else "It broke off and waits to be moved in by the next start"
+    return f"{where}: it is not sealed yet and proves nothing."
+
+
+def _hint(record: Record) -> str:
+    if why_not(record):
+        return HOW_TO_CHECK if why_not(record) == NO_CHECKS else ""
     worst = worst_first(record.checks)[:1]
-    hint = worst[0].hint if worst and worst[0].hint and why(record) and not record.reason else ""
+    return (worst[0].hint or "") if worst and why(record) else ""
+
+
+def _head(record: Record) -> str:
+    word, hint = _word(record), _hint(record)
     lines = [f"<h1>{escape(record.notebook or 'damaged record')}</h1><strong>{escape(word)}</strong>"]
-    lines += [f'<p class="why">{escape(why(record))}</p>'] if why(record) else []
+    said = (why(record), _unproven(record))
+    lines += [f'<p class="why">{escape(each)}</p>' for each in said if each]
     lines += [f'<p class="hint">hint: {_html.words(hint)}</p>'] if hint else []
     imported = record.manifest.imported
     lines += [f'<p class="why">{escape(str(imported))}</p>'] if imported else []
@@ -62,7 +82,7 @@ def _when(record: Record) -> str:
     said = f"{record.started_at.astimezone(UTC):%A, %d %B %Y, %H:%M:%S} UTC"
     if record.ended_at is None:
         return said
-    return f"{said}, took {(record.ended_at - record.started_at).total_seconds():.1f} s"
+    return f"{said}, took {duration((record.ended_at - record.started_at).total_seconds())}"
 
 
 def _doubts(settings: Settings, record: Record) -> str:
@@ -111,7 +131,7 @@ def check_row(check: Check) -> tuple[str, str, str, str]:
     seen = _html.words(check.evidence)
     if check.hint:
         seen += f'<br><span class="hint">hint: {_html.words(check.hint)}</span>'
-    where = f'<span class="mono">{escape(check.source)}</span> ' if check.source else ""
+    where = f'<span class="mono">{_html.address(check.source)}</span> ' if check.source else ""
     return _html.badge(check.status), escape(check.name), seen, f"{where}{check.seen_at:%H:%M:%S}"
 
 
@@ -131,7 +151,7 @@ def _cell(cell: Cell, record: Record) -> str:
     if cell.kind != "code":
         return f'<section class="cell"><pre>{escape(cell.source)}</pre></section>'
     seconds = record.manifest.cell_seconds[cell.number - 1 : cell.number]
-    took = "" if not seconds else ", not run" if seconds[0] is None else f", {seconds[0]:.1f} s"
+    took = "" if not seconds else ", not run" if seconds[0] is None else f", {duration(seconds[0])}"
     tag = f"{cell.tags[0]}, " if cell.tags else ""
     lines = cell.source.count("\n") + 1
     summary = f"<summary>cell {cell.number}: {escape(tag)}{lines} line{'s' if lines != 1 else ''}{took}</summary>"
@@ -196,6 +216,8 @@ def _left(record: Record) -> str:
 
 
 def _foot(record: Record) -> str:
+    if record.staged:
+        return f"This page is derived from a run that is not sealed. {_unproven(record)} Export it again once it is."
     file = record.folder / MANIFEST
     try:
         digest = sum_of(file)

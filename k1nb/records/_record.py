@@ -29,6 +29,8 @@ from k1nb.secrets import Redactor
 MANIFEST = "manifest.json"
 SIGNATURE = f"{MANIFEST}.minisig"
 NOTEBOOK = "notebook.ipynb"
+STAGING = ".staging"
+"""Folder beside the records in which runs grow; see `Paths.staging`."""
 FORMAT: Literal[1] = 1
 _EARLIER = re.compile(r"manifest\.([1-9][0-9]{0,11})\.json")
 
@@ -216,6 +218,13 @@ class Record:
     folder: Path
     running: bool = False
     """The run has not concluded, and its process is alive."""
+    as_sealed: bool | None = None
+    """Its manifest is what was signed for it; None where that was not looked at, or where it is not sealed yet."""
+
+    @property
+    def staged(self) -> bool:
+        """Tell whether it is not moved in yet: nothing of it is proven."""
+        return self.folder.parent.name == STAGING
 
     @property
     def id(self) -> str:
@@ -275,7 +284,7 @@ class Record:
     def as_dict(self) -> dict[str, Any]:
         """Return the record as JSON-able data."""
         data = self.manifest.model_dump(mode="json", exclude={"process"})
-        return data | {"folder": str(self.folder), "running": self.running}
+        return data | {"folder": str(self.folder), "running": self.running, "as_sealed": self.as_sealed}
 
 
 def new_id(notebook: str, *, now: datetime | None = None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,10 @@ from k1nb.config import Settings
 from k1nb.errors import ParameterError
 from k1nb.records._archive import record_in, staged_records
 from k1nb.records._index import MENTIONS, Index, Progress
+from k1nb.records._minisign import PublicKey
 from k1nb.records._record import Record
 from k1nb.records._table import WORST_FIRST
+from k1nb.records._verify import is_as_sealed, known_keys
 
 _WORDS = re.compile(r'"([^"]*)"?|([^\s"]+)')
 _MOST_WORDS = 50
@@ -60,6 +62,8 @@ class Hit:
     """The check that fits best, as `STATUS name: evidence`."""
     snippet: str = ""
     """What stands around the first words that were found, these between `BEGIN` and `END`."""
+    as_sealed: bool | None = None
+    """What its manifest says is what was signed, and what is shown here; None where that was not looked at."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the hit as JSON-able data."""
@@ -74,6 +78,7 @@ class Hit:
             "check": self.check or None,
             "snippet": self.snippet.replace(BEGIN, "").replace(END, "") or None,
             "folder": str(self.folder),
+            "as_sealed": self.as_sealed,
         }
 
 
@@ -84,6 +89,8 @@ class Found:
     hits: Sequence[Hit]
     more: bool
     """There are further ones that the limit left out."""
+    cut: int = 0
+    """Records that would fit but for the words, and of whose long notebooks only the beginning was looked through."""
 
 
 def search(settings: Settings, wanted: Wanted, *, limit: int = 20, on_progress: Progress | None = None) -> Found:
@@ -103,7 +110,8 @@ def search(settings: Settings, wanted: Wanted, *, limit: int = 20, on_progress: 
         rows = _rows(connection, phrases, conditions, values, limit + 1)
         folder = settings.paths.records
         hits = [_hit(connection, row, folder, phrases, check, status) for row in rows[:limit]]
-        return Found(hits, more=len(rows) > limit)
+        cut = _cut(connection, phrases, conditions, values) if phrases else 0
+        return Found(hits, more=len(rows) > limit, cut=cut)
 
     return Index(settings).ask(ask, on_progress)
 
@@ -117,7 +125,23 @@ def listed(
     found = search(settings, wanted, limit=limit, on_progress=on_progress)
     sealed = [record_in(hit.folder) for hit in found.hits if hit.folder.is_dir()]
     every = sorted((*staged, *sealed), key=lambda r: (r.running, r.started_at, r.id), reverse=True)
-    return every[:limit], found.more or len(every) > limit
+    keys = known_keys(settings.paths)
+    shown = [replace(record, as_sealed=is_as_sealed(record, keys)) for record in every[:limit]]
+    return shown, found.more or len(every) > limit
+
+
+def looked_at(settings: Settings, found: Found) -> Found:
+    """Return what was found with a look at each record's manifest and its signature."""
+    keys = known_keys(settings.paths)
+    return replace(found, hits=[_looked_at(hit, keys) for hit in found.hits])
+
+
+def _looked_at(hit: Hit, keys: Mapping[str, PublicKey]) -> Hit:
+    try:
+        record = record_in(hit.folder)
+    except FileNotFoundError:  # it went meanwhile
+        return hit
+    return replace(hit, as_sealed=bool(is_as_sealed(record, keys)) and record.verdict is hit.verdict)
 
 
 def _fits(record: Record, wanted: Wanted) -> bool:
@@ -204,6 +228,15 @@ def _rows(
         f"WHERE words MATCH ?{f' AND {where}' if where else ''} ORDER BY words.rowid DESC LIMIT ?"
     )
     return connection.execute(query, (_match(phrases), *values, limit)).fetchall()
+
+
+def _cut(
+    connection: sqlite3.Connection, phrases: Sequence[str], conditions: Sequence[str], values: Sequence[Any]
+) -> int:
+    """Count the records that were not found, and might have been if all of their notebooks were in the index."""
+    missed = "NOT EXISTS (SELECT 1 FROM words WHERE words MATCH ? AND words.rowid = run.id)"
+    query = f"SELECT count(*) FROM run WHERE {' AND '.join(('run.cut', *conditions, missed))}"  # noqa: S608 - ours
+    return int(connection.execute(query, (*values, _match(phrases))).fetchone()[0])
 
 
 def _hit(

@@ -19,7 +19,9 @@ COLOURS = {
     "NOT_CONFIGURED": "#6b7280",
 }
 _CELL = "text-align:left;vertical-align:top;padding:4px 10px;white-space:normal"
-_BADGE = "display:inline-block;padding:1px 8px;border-radius:4px;color:#fff;font-weight:600;background:"
+_BADGE = (
+    "display:inline-block;padding:1px 8px;border-radius:4px;white-space:nowrap;color:#fff;font-weight:600;background:"
+)
 
 
 def worst_first(checks: Iterable[Check]) -> list[Check]:

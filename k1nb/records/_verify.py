@@ -10,47 +10,32 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
-from k1nb.config import Settings
 from k1nb.errors import K1Error, RecordError
-from k1nb.paths import Paths, write_text
-from k1nb.records._archive import folders
-from k1nb.records._chain import KEY, Chain, Head, SignedHead, head_texts, public_keys, read_exactly
+from k1nb.paths import Paths
+from k1nb.records._archive import folders, staged_records
+from k1nb.records._chain import KEY, Head, SignedHead, head_texts, public_keys, read_exactly
 from k1nb.records._minisign import PublicKey, SecretKey
 from k1nb.records._record import (
     MANIFEST,
     Manifest,
+    Record,
     earlier_manifest,
     earlier_manifests,
     signature_of,
     sum_of,
     wrong_field,
 )
+from k1nb.records._verification import ChainState, Problem, Unsealed, Verification
 
 _OWN = re.compile(r"[0-9A-F]{16}\.(pub|head)|\.(resume\.)?lock|\.staging|\.index\.sqlite(-wal|-shm|-journal)?")
 """What lies beside the records."""
 _EARLIER = re.compile(r"manifest\.[0-9]+\.json")
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that is not as it was sealed."""
-
-    run: str
-    """The record; empty where it is about the chain."""
-    file: str
-    """The file at fault; empty where it is no file."""
-    what: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the problem as JSON-able data."""
-        return {"run": self.run, "file": self.file, "what": self.what}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,47 +50,6 @@ class Link:
     def number(self) -> int:
         """Its place in the order of sealing."""
         return self.manifest.seal.number if self.manifest.seal else 0
-
-
-@dataclass(slots=True)
-class ChainState:
-    """What was found of one chain."""
-
-    id: str
-    seals: int = 0
-    last: int = 0
-    begins: dict[int, str] = field(default_factory=dict)
-    """Why it begins, or goes on after its head was lost, by the number of the seal that says so."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the state as JSON-able data."""
-        begins = [{"number": number, "why": why} for number, why in sorted(self.begins.items())]
-        return {"id": self.id, "seals": self.seals, "last": self.last, "begins": begins}
-
-
-@dataclass(slots=True)
-class Verification:
-    """The outcome of a verification."""
-
-    records: int = 0
-    files: int = 0
-    chains: list[ChainState] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-
-    @property
-    def passes(self) -> bool:
-        """Tell whether everything is as it was sealed."""
-        return not self.problems
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the outcome as JSON-able data."""
-        return {
-            "passes": self.passes,
-            "records": self.records,
-            "files": self.files,
-            "chains": [chain.as_dict() for chain in self.chains],
-            "problems": [problem.as_dict() for problem in self.problems],
-        }
 
 
 def verify(
@@ -123,7 +67,7 @@ def verify(
     own = own_key(paths)
     given = {key.id: key for key in keys}
     trusted = given or known_keys(paths)
-    found = Verification()
+    found = Verification(unsealed=_unsealed(paths))
     links: list[Link] = []
     every = folders(paths.records)
     for number, folder in enumerate(every, 1):
@@ -180,10 +124,33 @@ def _strays(records: Path) -> Iterator[Problem]:
 
 
 def verify_record(paths: Paths, run: str, *, keys: Iterable[PublicKey] = ()) -> Verification:
-    """Verify one record by itself; nothing is said of those before and after it."""
-    found = Verification()
+    """Verify one record by itself; nothing is said of those before and after it.
+
+    Of a run that is not sealed yet nothing can be proven: that does not pass, and is no problem either.
+    """
+    if not (paths.records / run).is_dir() and (unsealed := _unsealed(paths, run)):
+        return Verification(unsealed=unsealed, one=True)
+    found = Verification(one=True)
     _folder(paths.records / run, {key.id: key for key in keys} or known_keys(paths), found)
     return found
+
+
+def _unsealed(paths: Paths, run: str | None = None) -> list[Unsealed]:
+    return [Unsealed(record.folder.name, record.running) for record in staged_records(paths, run)]
+
+
+def is_as_sealed(record: Record, keys: Mapping[str, PublicKey]) -> bool | None:
+    """Tell whether a record's manifest is what was signed for it; None where it is not sealed yet.
+
+    Its other files are not looked at: `verify_record` does that.
+    """
+    if record.staged:
+        return None
+    try:
+        manifest = _link(record.folder / MANIFEST, keys).manifest
+    except RecordError:
+        return False
+    return manifest == record.manifest and manifest.run == record.folder.name and manifest.honest
 
 
 def known_keys(paths: Paths) -> dict[str, PublicKey]:
@@ -206,23 +173,6 @@ def read_key(file: Path) -> PublicKey:
         return PublicKey.parse(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise RecordError(f"{file} cannot be read: {error}", hint="give a public key's file, .pub") from None
-    except RecordError as error:
-        raise RecordError(f"{file}: {error.message}", hint=error.hint) from None
-
-
-def read_head(file: Path, keys: Mapping[str, PublicKey]) -> SignedHead:
-    """Read an exported head and the signature beside it; raises RecordError."""
-    try:
-        statement, signature = read_exactly(file), read_exactly(signature_of(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecordError(
-            f"{file} or its signature cannot be read: {error}", hint="give what k1nb records export --head wrote"
-        ) from None
-    chain = Head.parse(statement).chain
-    if chain not in keys:
-        raise RecordError(f"{file} is signed by the key {chain}, which is not here", hint="give that key with --key")
-    try:
-        return SignedHead.parse(statement + signature, keys[chain])
     except RecordError as error:
         raise RecordError(f"{file}: {error.message}", hint=error.hint) from None
 
@@ -264,19 +214,6 @@ def _link(file: Path, keys: Mapping[str, PublicKey]) -> Link:
     except OSError as error:
         raise _wrong(f"{Path(error.filename or file).name} cannot be read: {error.strerror}") from None
     return Link(manifest, hashlib.sha256(data).hexdigest(), file.name)
-
-
-def export_head(settings: Settings, file: Path) -> Head:
-    """Write the head of the chain and its signature beside it, for `minisign -V` and `verify`; return it.
-
-    Raises RecordError where nothing is sealed yet, StorageError.
-    """
-    kept = Chain(settings.paths, settings.timings).head()
-    if kept is None:
-        raise RecordError("nothing is sealed here yet, so there is no head", hint="k1nb run daily_health")
-    write_text(file, kept.head.text, mode=0o644)
-    write_text(signature_of(file), kept.signature, mode=0o644)
-    return kept.head
 
 
 def _wrong(what: str) -> RecordError:

@@ -1,4 +1,4 @@
-"""Moments as people type them."""
+"""Moments as people type them, and durations as they read them."""
 
 from __future__ import annotations
 
@@ -33,3 +33,14 @@ def moment(text: str, *, end: bool = False, now: datetime | None = None) -> date
         raise ParameterError(
             f"{text!r} is no moment", hint="give 2026-11-01, 2026-11-01T14:30, 7d, 24h, today or yesterday"
         ) from None
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in its two largest units that matter, e.g. `0.4 s`, `2 min 05 s`, `3 h 10 min`."""
+    if seconds < 59.5:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"

@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING, Any
 from rich.syntax import Syntax
 from rich.text import Text
 
-from k1nb.records import BEGIN, END, number, percent, said, tally, without_control
+from k1nb.records import BEGIN, END, HOW_TO_CHECK, NO_CHECKS, number, percent, said, tally, why_not, without_control
 from k1nb.show._terminal import new_table, print_checks, status_text
 from k1nb.show._words import duration
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from k1nb.checks import Check
+    from k1nb.checks import Check, Verdict
     from k1nb.records import Cell, Difference, Hit, Output, Record
 
 _KINDS = {"worse": "bold red", "better": "green", "came": "blue", "went": "blue", "other": "dim"}
+_DOUBT = "magenta"
+_THEME = "ansi_light"
+"""The terminal's own colours: what is no keyword or the like is as all other text, on light and dark alike."""
 
 
 def print_records(console: Console, records: Sequence[Record], *, narrowed: bool = False) -> None:
@@ -36,22 +39,29 @@ def print_records(console: Console, records: Sequence[Record], *, narrowed: bool
             Text(record.id),
             _time(record.started_at),
             duration(took) if took is not None else "",
-            Text("imported: " if record.manifest.imported else "").append(
-                record.reason or (tally(record.checks) if record.ended_at else "")
-            ),
+            _said(record),
         )
     console.print(table)
 
 
+def _said(record: Record) -> Text:
+    if record.as_sealed is False:
+        return Text(_not_sealed(record.folder.name), _DOUBT)
+    said = Text("imported: " if record.manifest.imported else "")
+    return said.append(why_not(record) or (tally(record.checks) if record.ended_at else ""))
+
+
 def print_record(console: Console, record: Record, *, doubts: Iterable[str] = (), change: str = "") -> None:
-    """Print a record: verdict first, then what speaks against it, what has changed, checks, facts and files."""
-    console.print(Text.assemble(_verdict(record), f"  {record.id}  {tally(record.checks)}"), soft_wrap=True)
-    if record.reason:
-        console.print(Text(record.reason, style="red"), soft_wrap=True)
-    if record.manifest.imported:
-        console.print(Text(str(record.manifest.imported), style="yellow"), soft_wrap=True)
+    """Print a record: what speaks against it, verdict, what has changed, checks, facts and files."""
     for doubt in doubts:
         console.print(Text(f"this record contradicts itself: {doubt}", style="bold red"), soft_wrap=True)
+    console.print(Text.assemble(_verdict(record), f"  {record.id}  {tally(record.checks)}"), soft_wrap=True)
+    if why_not(record):
+        console.print(Text(why_not(record), style="red"), soft_wrap=True)
+    if why_not(record) == NO_CHECKS:
+        console.print(Text(f"hint: {HOW_TO_CHECK}"), soft_wrap=True)
+    if record.manifest.imported:
+        console.print(Text(str(record.manifest.imported), style="yellow"), soft_wrap=True)
     if change:
         console.print(Text(change, style="dim"), soft_wrap=True)
     if record.verdict == "INTERRUPTED" and not record.running:
@@ -86,12 +96,16 @@ def print_hits(console: Console, hits: Sequence[Hit]) -> None:
         console.print("no record fits")
         return
     for hit in hits:
-        head = Text.assemble(status_text(hit.verdict), "  ", (hit.run, "bold"), f"  {_time(hit.began)} UTC")
+        doubtful = hit.as_sealed is False
+        head = Text.assemble(
+            _marked_verdict(hit.verdict, doubtful=doubtful), "  ", (hit.run, "bold"), f"  {_time(hit.began)} UTC"
+        )
         if hit.seconds is not None:
             head.append(f"  {duration(hit.seconds)}", "dim")
         console.print(head, soft_wrap=True)
-        for line in (hit.check or hit.why or hit.tally,):
-            console.print(Text(f"  {line}"), soft_wrap=True)
+        if doubtful:
+            console.print(Text(f"  {_not_sealed(hit.run)}", _DOUBT), soft_wrap=True)
+        console.print(Text(f"  {hit.check or hit.why or hit.tally}"), soft_wrap=True)
         if hit.snippet:
             console.print(Text("  ").append_text(_marked(hit.snippet)), soft_wrap=True)
 
@@ -106,23 +120,34 @@ def _marked(snippet: str) -> Text:
 
 def print_difference(console: Console, change: Difference) -> None:
     """Print how two records differ, group by group; what is the same is not printed."""
-    for word, record in (("before", change.old), ("after", change.new)):
-        console.print(Text.assemble((f"{word:<7}", "dim"), _verdict(record), f"  {record.id}"), soft_wrap=True)
+    sides = {"before": change.old, "after": change.new}
+    widest = max(len(_verdict(record)) for record in sides.values())
+    for word, record in sides.items():
+        verdict = _verdict(record)
+        verdict.pad_right(widest - len(verdict))
+        console.print(Text.assemble((f"{word:<7}", "dim"), verdict, f"  {record.id}"), soft_wrap=True)
     if change.checks:
         table = new_table("", "check", "before", "after")
         for each in change.checks:
             kind = Text(each.kind, _KINDS[each.kind])
             table.add_row(kind, Text(each.name), _check(each.old), _check(each.new))
         console.print(table)
-    groups = (*change.facts, *change.parameters, *change.versions, *change.mentions)
-    if rows := [fact for fact in groups if fact.name != "verdict"]:
-        table = new_table("changed", "before", "after")
-        for fact in rows:
-            table.add_row(Text(fact.name), _value(fact.old), _value(fact.new))
-        console.print(table)
+    _print_facts(console, change)
     _print_numbers(console, change)
     if not change.found:
         console.print("nothing differs but what was measured, and when")
+
+
+def _print_facts(console: Console, change: Difference) -> None:
+    """Print what is not measured; of what kind each is, for a parameter may be called as what a run is about."""
+    facts = [fact for fact in change.facts if fact.name != "verdict"]
+    groups = {"": facts, "parameter ": change.parameters, "version of ": change.versions, "about ": change.mentions}
+    table = new_table("changed", "before", "after")
+    for kind, each in groups.items():
+        for fact in each:
+            table.add_row(Text(f"{kind}{fact.name}"), _value(fact.old), _value(fact.new))
+    if table.rows:
+        console.print(table)
 
 
 def _print_numbers(console: Console, change: Difference) -> None:
@@ -153,7 +178,7 @@ def print_cells(console: Console, cells: Sequence[Cell]) -> None:
     for cell in cells:
         if cell.kind == "code":
             console.print(Text(f"── cell {cell.number} ──", style="dim"))
-            console.print(Syntax(cell.source, "python", background_color="default", word_wrap=True))
+            console.print(Syntax(cell.source, "python", theme=_THEME, background_color="default", word_wrap=True))
             for output in cell.outputs:
                 _print_output(console, output)
         else:
@@ -162,7 +187,7 @@ def print_cells(console: Console, cells: Sequence[Cell]) -> None:
 
 
 def _print_output(console: Console, output: Output) -> None:
-    text = Text(without_control(output.text), style="red" if output.kind == "error" else "")
+    text = Text(without_control(output.text).rstrip(), style="red" if output.kind == "error" else "")
     if text.plain.strip():
         console.print(text)
     pictures = [kind for kind in output.data if kind.startswith("image/")]
@@ -171,7 +196,17 @@ def _print_output(console: Console, output: Output) -> None:
 
 
 def _verdict(record: Record) -> Text:
-    return Text("running", "blue") if record.running else status_text(record.verdict)
+    if record.running:
+        return Text("running", "blue")
+    return _marked_verdict(record.verdict, doubtful=record.as_sealed is False)
+
+
+def _marked_verdict(verdict: Verdict, *, doubtful: bool) -> Text:
+    return Text(f"{verdict}?", _DOUBT) if doubtful else status_text(verdict)
+
+
+def _not_sealed(run: str) -> str:
+    return f"not as it was sealed: k1nb records verify {run}"
 
 
 def _time(when: datetime) -> str:

@@ -17,10 +17,16 @@ def print_verification(console: Console, found: Verification) -> None:
     for problem in found.problems:
         where = " ".join(part for part in (problem.run, problem.file) if part) or "chain"
         console.print(Text.assemble((where, "bold"), f": {problem.what}"), soft_wrap=True)
+    for run in found.unsealed if found.one else ():
+        console.print(Text.assemble((run.run, "bold"), f": {run.what}"), soft_wrap=True)
     for chain in found.chains:
         console.print(Text(f"chain {chain.id}: {chain.seals} seals, the last is {chain.last}"), soft_wrap=True)
         for number, why in sorted(chain.begins.items()):
             console.print(Text(f"  seal {number}: {why}", style="dim"), soft_wrap=True)
+    if found.one and found.unsealed:
+        return
+    if found.unsealed:
+        console.print(Text(f"not sealed yet, and not looked at: {_runs(found)}", style="dim"), soft_wrap=True)
     told = f"{found.records} records, {found.files} files: "
     problems = len(found.problems)
     if problems:
@@ -30,3 +36,9 @@ def print_verification(console: Console, found: Verification) -> None:
     else:
         said = Text("no record is here, so nothing was verified", style="yellow")
     console.print(said, soft_wrap=True)
+
+
+def _runs(found: Verification) -> str:
+    running = sum(run.running for run in found.unsealed)
+    counts = {"running": running, "broken off, moved in by the next start": len(found.unsealed) - running}
+    return "; ".join(f"{count} {what}" for what, count in counts.items() if count)

@@ -87,7 +87,9 @@ def plan(facts: StackFacts) -> Plan:
     steps += facts.definitions.steps if facts.definitions else ()
     seen = {service.name: service.state for service in facts.services}
     lacking = facts.definitions.id if facts.definitions and facts.definitions.steps else None
-    return Plan("the stack of the local target", tuple(steps), {"services": seen, "definitions": lacking})
+    return Plan(
+        "the stack of the local target", tuple(steps), {"services": seen, "definitions": lacking}, in_notebook=True
+    )
 
 
 def _step(service: ServiceStatus, facts: StackFacts) -> Step | None:
@@ -113,7 +115,7 @@ def apply(
         return None
     if consent != planned.id or plan(observe(settings)).id != planned.id:
         raise ConsentError(
-            f"{consent} is not the plan for {planned.purpose}: what it was made from has changed",
+            f"{consent} is not the plan for {planned.purpose}: what it was made from, or asked with, is not the same",
             hint=f"look at the new plan, then {planned.how_to_apply}",
         )
     notify = on_progress or ignore

@@ -94,7 +94,7 @@ def test_a_definition_is_added_changed_and_exported(there: Settings, tmp_path: P
     planned = k1nb(there, "definitions", "apply", folder)
     assert planned.returncode == 0
     (plan,) = set(re.findall("plan-[0-9a-f]{12}", planned.stdout))
-    assert planned.stderr == f"nothing was changed; apply it with --apply {plan}\n"
+    assert planned.stderr == f"nothing was changed; apply it with: k1nb definitions apply {folder} --apply {plan}\n"
     refused = k1nb(there, "definitions", "apply", folder, "--apply", "plan-0123456789ab", "--json")
     assert_refused(refused, 2, "plan-0123456789ab", plan)
     applied = json.loads(k1nb(there, "definitions", "apply", folder, "--apply", plan, "--json").stdout)

@@ -50,7 +50,7 @@ def sealed(
     staging, began = Staging(settings), NOW - timedelta(days=days)
     record = staging.begin(name, run=new_id(name, now=began))
     ended: dict[str, Any] = {"verdict": verdict(checks), "ended_at": began + timedelta(seconds=5)} if checks else {}
-    staging.update(record, started_at=began, checks=checks, **ended, **facts)
+    staging.update(record, started_at=began, checks=checks, **{**ended, **facts})
     return staging.settle(record, executed=executed, reason="" if checks else "cell 2: DeadKernelError")
 
 

@@ -30,9 +30,9 @@ def test_the_newest_comes_first(settings: Settings, records: list[Record]) -> No
     assert [r.id for r in Archive(settings.paths).list()] == [r.id for r in reversed(records)]
 
 
-@pytest.mark.parametrize("key", ["20260302-040506-tiny-000002", "20260302", "000002"])
+@pytest.mark.parametrize("key", ["20260302-040506-tiny-000002", "20260302", "000002", "02-040506-t"])
 def test_a_record_is_found_by_part_of_its_id(settings: Settings, records: list[Record], key: str) -> None:
-    """An id, an unambiguous beginning or an unambiguous end finds the record."""
+    """An id, or any unambiguous part of it, finds the record."""
     assert Archive(settings.paths).get(key).id == records[1].id
 
 
@@ -42,6 +42,18 @@ def test_an_ambiguous_or_unknown_id_is_refused(settings: Settings, records: list
     assert len(records) == 3
     with pytest.raises(UnknownName, match=words):
         Archive(settings.paths).get(key)
+
+
+def test_an_end_of_an_id_goes_before_a_part_within(settings: Settings) -> None:
+    """A key that begins or ends one id means that one, although it stands within others; a whole id means itself."""
+    for run in ("20260301-040506-a-20260302", "20260302-040506-b-000001", "20260303-040506-x-b-0000"):
+        folder = settings.paths.records / run
+        folder.mkdir(parents=True)
+    assert Archive(settings.paths).get("000001").id == "20260302-040506-b-000001"
+    assert Archive(settings.paths).get("x-b").id == "20260303-040506-x-b-0000"
+    assert Archive(settings.paths).get("b-0000").id == "20260303-040506-x-b-0000"
+    with pytest.raises(UnknownName, match="2 records"):
+        Archive(settings.paths).get("20260302")
 
 
 def test_a_damaged_record_is_shown_not_hidden(settings: Settings, records: list[Record]) -> None:

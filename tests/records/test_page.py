@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from html.parser import HTMLParser
 
 import nbformat
@@ -11,12 +12,12 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from k1nb.checks import Status
+from k1nb.checks import Check, Status
 from k1nb.config import Settings, load
-from k1nb.records import Archive, record_page, show_records, write_archive_page, write_pages
+from k1nb.records import Archive, checks_html, record_page, show_records, write_archive_page, write_pages
 from k1nb.records._archive import record_in
 from k1nb.records._markup import markdown, sanitized, terminal
-from tests.records.samples import heap, notebook, sealed, shown
+from tests.records.samples import NOW, heap, notebook, sealed, shown
 
 HOSTILE = (
     "<script>alert(1)</script><img src=x onerror=alert(1)><svg onload=alert(1)><a href='javascript:alert(1)'>x</a>"
@@ -155,6 +156,14 @@ def test_the_archive_s_page_lists_runs_by_day(settings: Settings) -> None:
     assert (settings.paths.archive / f"{failed.id}.html").is_file()
 
 
+def test_a_page_tells_times_as_the_command_line_does(settings: Settings) -> None:
+    """A run of a minute is told in the same words on the archive's page, on its own, and in a list."""
+    record = sealed(settings, heap(), ended_at=NOW + timedelta(seconds=60.9))
+    for page in (write_archive_page(settings).read_text(), record_page(settings, record)):
+        assert "1 min 01 s" in page
+        assert "60.9 s" not in page
+
+
 def test_the_archive_s_page_follows_what_is_sealed(settings: Settings) -> None:
     """Once it was made, it shows a run as soon as that is sealed; JupyterLab's folder has links to it."""
     sealed(settings, heap(), days=1)
@@ -163,3 +172,21 @@ def test_the_archive_s_page_follows_what_is_sealed(settings: Settings) -> None:
     assert new.id in (settings.paths.home / "lab" / "archive" / "index.html").read_text()
     assert (settings.paths.home / "lab" / "records" / new.id / "manifest.json").is_file()
     assert next(record.id for record in Archive(settings.paths).list()) == new.id
+
+
+def test_a_page_is_read_on_a_phone(settings: Settings) -> None:
+    """No badge breaks, a path breaks after a slash, and a table too wide for the screen scrolls or is stacked."""
+    there = Check("a: b", Status.NOT_CONFIGURED, "none", "set it up", "http://127.0.0.1:8080/api/x <y>", NOW)
+    cells = notebook(shown(html=checks_html([there])), text="| a | b |\n|---|---|\n| c | d |")
+    page = record_page(settings, sealed(settings, there, executed=cells))
+    assert '<span class="mono">http://127.0.0.1:8080/<wbr>api/<wbr>x &lt;y&gt;</span>' in page
+    styles, _, body = page.partition("</style>")
+    (kept,) = re.findall(r'<div class="output">.*?<span style="([^"]*)">not configured', body)
+    assert "white-space:nowrap" in kept
+    assert '<section class="cell"><table>' in body
+    for rule in (".cell > table { display: block; overflow-x: auto", ".output { overflow-x: auto"):
+        assert rule in styles
+    narrow = styles.partition("@media (max-width: 40rem) {")[2]
+    assert '.output table:has(td:first-child > span[style*="inline-block"]) td { display: block' in narrow
+    assert "table.stack td.from { width: auto }" in narrow
+    assert "inline-block" in kept

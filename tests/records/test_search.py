@@ -19,6 +19,7 @@ from k1nb.config import Settings
 from k1nb.errors import ParameterError
 from k1nb.records import END, Index, Wanted, listed, moment, search
 from k1nb.records._staging import Staging
+from tests.cli.test_app import k1nb
 from tests.records.samples import NOW, heap, ids, notebook, sealed, shown
 
 
@@ -197,6 +198,18 @@ def test_no_other_moment_is_guessed(text: str) -> None:
         assert moment(text, now=NOW).tzinfo
     with pytest.raises(ParameterError, match="is no moment"):
         moment(f"{text}?", now=NOW)
+
+
+def test_what_was_not_looked_through_is_told(settings: Settings) -> None:
+    """Of a long notebook the first million characters are found; beyond that a search says that it may miss some."""
+    long = sealed(settings, heap(), executed=notebook(shown(plain=f"{'x ' * 450_000} early {'x ' * 60_000} beyond")))
+    assert ids(search(settings, Wanted("early")).hits) == [long.id]
+    assert search(settings, Wanted("early")).cut == 0
+    found = search(settings, Wanted("beyond"))
+    assert (list(found.hits), found.cut) == ([], 1)
+    assert search(settings, Wanted("beyond", notebook="workers")).cut == 0
+    said = k1nb(settings, "records", "search", "beyond").stderr
+    assert said == "only the first 1,000,000 characters of the notebooks of 1 more records were looked through\n"
 
 
 def test_a_hit_is_json(settings: Settings) -> None:

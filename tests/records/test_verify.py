@@ -16,10 +16,12 @@ from k1nb.config import Settings
 from k1nb.errors import RecordError
 from k1nb.records import Archive, Record
 from k1nb.records._chain import Chain, SignedHead
+from k1nb.records._head import export_head, read_head
 from k1nb.records._minisign import PublicKey
 from k1nb.records._record import MANIFEST, NOTEBOOK, read_manifest
 from k1nb.records._staging import Staging
-from k1nb.records._verify import Problem, known_keys, read_head, verify, verify_record
+from k1nb.records._verification import Problem
+from k1nb.records._verify import known_keys, verify, verify_record
 from tests.records.test_minisign import minisign
 
 OK = Check("a", Status.OK, "seen")
@@ -365,3 +367,28 @@ def test_keys_and_heads_are_private(settings: Settings, seal: Seal) -> None:
     (public,) = known_keys(settings.paths).values()
     assert SignedHead.parse(head.read_text(), public).head.number == 1
     assert NOTEBOOK in seal().files
+
+
+def test_a_copy_without_the_secret_key_exports_the_head_that_is_there(settings: Settings, seal: Seal) -> None:
+    """The head that lies with copied records is exported as it is signed; what is lacking is named exactly."""
+    seal()
+    kept = seal().manifest.seal
+    assert kept
+    out = settings.paths.home / "head.json"
+    (settings.paths.keys / "records.key").unlink()
+    assert export_head(settings, out).number == 2
+    assert verify(settings.paths, head=read_head(out, known_keys(settings.paths))).passes
+    assert (
+        "Signature and comment signature verified"
+        in minisign("-Vm", out, "-p", settings.paths.records / f"{kept.chain}.pub").stdout
+    )
+    head, key = (settings.paths.records / f"{kept.chain}.{end}" for end in ("head", "pub"))
+    told = []
+    for spoil in (lambda: head.write_text(head.read_text().replace(":2,", ":3,")), key.unlink, head.unlink):
+        spoil()
+        with pytest.raises(RecordError) as caught:
+            export_head(settings, out)
+        told.append(caught.value.message)
+    assert told[0].endswith(f"{kept.chain}.head: it was changed after it was signed")
+    assert told[1].endswith(f"its public key {kept.chain}.pub is not here")
+    assert "ID.head is missing" in told[2]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 
+import nbformat
 from rich.console import Console
 
 from k1nb.checks import Status
@@ -13,14 +15,17 @@ from k1nb.show import print_cells, print_difference, print_hits, print_record
 from tests.records.samples import heap, notebook, sealed, shown
 
 
-def test_a_record_is_printed_verdict_first(settings: Settings) -> None:
-    """The verdict begins the first line; doubts and what changed come before the checks."""
+def test_a_record_is_printed_doubts_and_verdict_first(settings: Settings) -> None:
+    """What speaks against a record comes before its verdict, and what changed before the checks."""
     console = Console(file=io.StringIO(), width=200)
     record = sealed(settings, heap(Status.FAIL), devices=("bench",), parameters={"told": "[redacted] and [redacted]"})
     print_record(console, record, doubts=["a file is missing"], change="against another: hours 24 → 48")
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
-    assert lines[0].startswith(f"FAIL  {record.id}")
-    assert lines[1:3] == ["this record contradicts itself: a file is missing", "against another: hours 24 → 48"]
+    assert lines[1].startswith(f"FAIL  {record.id}")
+    assert (lines[0], lines[2]) == (
+        "this record contradicts itself: a file is missing",
+        "against another: hours 24 → 48",
+    )
     assert {"device: bench", "masked: a secret in 2 places"} <= set(lines)
 
 
@@ -36,3 +41,32 @@ def test_hits_cells_and_differences_are_printed(settings: Settings) -> None:
     for text in (new.id, "FAIL device bench: free heap", "hello", "red\n", "image/svg+xml", "worse", "−91.9 %"):
         assert text in said, text
     assert "\x1b" not in said
+
+
+def test_what_has_one_name_is_told_apart(settings: Settings) -> None:
+    """A parameter and a device of one name are told apart, a short time is no dash, and both runs stand in line."""
+    console = Console(file=io.StringIO(), width=200)
+    cells = notebook()
+    old = sealed(settings, heap(), executed=cells, days=1, devices=("bench",), cell_seconds=(None, 0.037),
+                 parameters={"device": "bench"})  # fmt: skip
+    new = sealed(settings, heap(Status.FAIL), executed=cells, devices=("lab",), cell_seconds=(None, 0.44),
+                 parameters={"device": "lab"})  # fmt: skip
+    print_difference(console, difference(old, new))
+    said = console.file.getvalue()  # type: ignore[attr-defined]
+    before, after = said.splitlines()[:2]
+    assert before.index(old.id) == after.index(new.id)
+    rows = {" ".join(line.split()) for line in said.splitlines()}
+    assert {"parameter device bench lab", "about device bench –", "about device – lab"} <= rows
+    assert "Title: seconds 0.037 0.44 0.403" in rows
+
+
+def test_source_has_the_terminal_s_own_colours(settings: Settings) -> None:
+    """Plain source sets neither a colour nor a background, and one blank line follows what a cell put out."""
+    console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system="truecolor", no_color=False)
+    printed = nbformat.v4.new_output("stream", text="hello\n\n")
+    record = sealed(settings, heap(), executed=notebook(printed, source="value = other"))
+    print_cells(console, cells_of(record))
+    said = console.file.getvalue()  # type: ignore[attr-defined]
+    (source,) = (line for line in said.splitlines() if "other" in line)
+    assert not re.search(r"\x1b\[[0-9;]*(3[0-9]|9[0-7]|4[0-8])[0-9;]*m", source)
+    assert said.endswith("hello\n\n")

@@ -24,7 +24,7 @@ def plan(facts: RollbackFacts) -> Plan:
         "goes back to": _named(facts, facts.target.id),
         "artifact": facts.target.id,
     }
-    return Plan(purpose, _steps(facts), preconditions)
+    return Plan(purpose, _steps(facts), preconditions, in_notebook=True)
 
 
 def _steps(facts: RollbackFacts) -> tuple[Step, ...]:

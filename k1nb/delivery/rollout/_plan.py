@@ -32,7 +32,9 @@ def plan(facts: RolloutFacts, policy: Policy) -> tuple[Rollout, Plan]:
         "policy": _words(policy),
         "earlier rollouts of it": ", ".join(facts.earlier) or "none",
     }
-    planned = Plan(purpose, tuple(_step(n, wave, policy) for n, wave in enumerate(waves, 1)), preconditions)
+    planned = Plan(
+        purpose, tuple(_step(n, wave, policy) for n, wave in enumerate(waves, 1)), preconditions, in_notebook=True
+    )
     rollout = Rollout(
         id=planned.id,
         artifact_id=artifact.id,

@@ -1,0 +1,33 @@
+"""How consent to a plan is given on the command line: with the very words that it was made from."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from k1nb.plan import Plan
+
+_CONSENT, _JSON = "--apply", "--json"
+
+
+def how_to_apply(plan: Plan, *, command: str = "") -> str:
+    """Return the command that applies a plan: the one that was given here, and the plan's id.
+
+    `command` names the group and command that applies it, where that is another one of the same words.
+    """
+    words = list(without_consent(sys.argv[1:]))
+    named = command.split()
+    return f"apply it with: {shlex.join(['k1nb', *named, *words[len(named) :], _CONSENT, plan.id])}"
+
+
+def without_consent(words: Sequence[str]) -> Iterator[str]:
+    """Yield the words of a command but for the consent to an earlier plan, and for JSON's, which no person reads."""
+    rest = iter(words)
+    for word in rest:
+        if word == _CONSENT:
+            next(rest, None)
+        elif word != _JSON and not word.startswith(f"{_CONSENT}="):
+            yield word

@@ -1,0 +1,67 @@
+"""The head of a chain on its way out and in: exported to another machine, and given to a verification."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from k1nb.config import Settings
+from k1nb.errors import RecordError
+from k1nb.paths import Paths, write_text
+from k1nb.records._archive import folders
+from k1nb.records._chain import Chain, Head, SignedHead, head_texts, public_keys, read_exactly
+from k1nb.records._minisign import PublicKey
+from k1nb.records._record import signature_of
+
+
+def export_head(settings: Settings, file: Path) -> Head:
+    """Write the head of the chain and its signature beside it, for `minisign -V` and `verify`; return it.
+
+    Without a secret key, as in a copy of the records, the newest head that lies with them and is signed by its key.
+    Raises RecordError where nothing is sealed yet or the head is not as it was signed, StorageError.
+    """
+    kept = Chain(settings.paths, settings.timings).head() or _kept(settings.paths)
+    write_text(file, kept.head.text, mode=0o644)
+    write_text(signature_of(file), kept.signature, mode=0o644)
+    return kept.head
+
+
+def _kept(paths: Paths) -> SignedHead:
+    """Return the newest head that lies with the records; raises RecordError that says what is lacking."""
+    keys, good, wrong = public_keys(paths), [], []
+    for chain, text in head_texts(paths).items():
+        if chain not in keys:
+            missing = f"its public key {chain}.pub is not here"
+            wrong.append(RecordError(f"{paths.records / chain}.head: {missing}", hint="copy it beside the head"))
+            continue
+        try:
+            good.append(SignedHead.parse(text, keys[chain]))
+        except RecordError as error:
+            wrong.append(RecordError(f"{paths.records / chain}.head: {error.message}", hint=error.hint))
+    if good:
+        return max(good, key=lambda signed: signed.head.at)
+    if wrong:
+        raise wrong[0]
+    if folders(paths.records):
+        raise RecordError(
+            f"there are records in {paths.records}, but no head: ID.head is missing",
+            hint="copy it from where they were sealed, or seal another run here: k1nb run daily_health",
+        )
+    raise RecordError("nothing is sealed here yet, so there is no head", hint="k1nb run daily_health")
+
+
+def read_head(file: Path, keys: Mapping[str, PublicKey]) -> SignedHead:
+    """Read an exported head and the signature beside it; raises RecordError."""
+    try:
+        statement, signature = read_exactly(file), read_exactly(signature_of(file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordError(
+            f"{file} or its signature cannot be read: {error}", hint="give what k1nb records export --head wrote"
+        ) from None
+    chain = Head.parse(statement).chain
+    if chain not in keys:
+        raise RecordError(f"{file} is signed by the key {chain}, which is not here", hint="give that key with --key")
+    try:
+        return SignedHead.parse(statement + signature, keys[chain])
+    except RecordError as error:
+        raise RecordError(f"{file}: {error.message}", hint=error.hint) from None

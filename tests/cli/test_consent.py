@@ -1,0 +1,56 @@
+"""What a command says of how its plan is applied."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from k1nb.cli._consent import how_to_apply, without_consent
+from k1nb.config import Settings
+from k1nb.plan import Plan
+from tests.cli.test_app import k1nb
+from tests.records.samples import heap, notebook, sealed
+
+PLAN = Plan("a thing")
+
+
+def test_the_command_that_is_printed_applies_the_plan(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan's own words are in the command, which does what it says when it is typed as it stands."""
+    for name in ("slow", "quick"):
+        for days in (900, 800):
+            sealed(settings, heap(), name=name, days=days, executed=notebook())
+    monkeypatch.setenv("K1NB_RECORDS_KEEP", "1")
+    words = ("records", "prune", "--notebook", "slow")
+    planned = k1nb(settings, *words)
+    said = planned.stderr.strip()
+    assert "Jupyter" not in said
+    command = shlex.split(said.partition("apply it with: ")[2])
+    assert command[:-1] == ["k1nb", *words, "--apply"]
+    wrong = k1nb(settings, "records", "prune", "--apply", command[-1])
+    assert (wrong.returncode, "or asked with" in wrong.stderr) == (2, True)
+    assert k1nb(settings, *command[1:]).returncode == 0
+
+
+@given(st.lists(st.text(max_size=8) | st.sampled_from(["--apply", "--json", "--apply=plan-1", "plan-1"]), max_size=8))
+def test_no_earlier_consent_is_in_the_words(words: list[str]) -> None:
+    """What is left of a command consents to nothing, and every other word stays in its place."""
+    left = list(without_consent(words))
+    assert not any(word.startswith("--apply=") or word in ("--apply", "--json") for word in left)
+    rest = iter(words)
+    assert all(word in rest for word in left)
+
+
+def test_another_command_may_apply_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The words of one command are those of the other, quoted for a shell where they have to be."""
+    monkeypatch.setattr("sys.argv", ["k1nb", "rollout", "plan", "8e6e", "--waves", "1, 10%", "--json"])
+    told = f"apply it with: k1nb rollout apply 8e6e --waves '1, 10%' --apply {PLAN.id}"
+    assert how_to_apply(PLAN, command="rollout apply") == told
+
+
+def test_only_a_plan_that_a_notebook_applies_speaks_of_it() -> None:
+    """What a plan says of itself names Jupyter only where a notebook takes its id."""
+    assert "Jupyter" not in PLAN.how_to_apply
+    assert f'apply = "{PLAN.id}"' in Plan("a thing", in_notebook=True).how_to_apply
