@@ -45,7 +45,7 @@ def _version(wanted: bool) -> None:
     if wanted:
         from k1nb import __version__
 
-        typer.echo(f"k1nb {__version__}")
+        _output.say(f"k1nb {__version__}")
         raise typer.Exit
 
 

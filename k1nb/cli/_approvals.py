@@ -83,5 +83,5 @@ def reject(
 
 
 def _tell(done: Answered, what: str) -> None:
-    typer.echo(f"{done.gate.execution.name} {done.gate.execution.id}: {what} by {done.output['by']}")
+    _output.say(f"{done.gate.execution.name} {done.gate.execution.id}: {what} by {done.output['by']}")
     _output.note(f"follow it with `k1nb executions follow {done.gate.execution.id}`")

@@ -49,7 +49,7 @@ def start(
             if json:
                 _output.data({"id": execution_id})
             else:
-                typer.echo(execution_id)
+                _output.say(execution_id)
             return
         execution = server.wait(
             execution_id, timings=settings.timings, on_change=lambda now: _output.note(_progress(now))
@@ -146,7 +146,7 @@ def repair(
         _output.note("none of these is forgotten" if cut else "no execution is forgotten")
     else:
         for one in repairs:
-            typer.echo(f"{one.execution.name} {one.execution.id}: {_done(one)}")
+            _output.say(f"{one.execution.name} {one.execution.id}: {_done(one)}")
     sys.exit(0 if all(one.continued for one in repairs if one.forgotten) else 1)
 
 

@@ -150,7 +150,7 @@ def _many(do: Callable[[Conductor], Bulk], done: str, *, json: bool) -> None:
         _output.data(bulk.as_dict())
     else:
         for execution in bulk.done:
-            typer.echo(f"{execution}: {done}")
+            _output.say(f"{execution}: {done}")
         _tell_refusals(bulk.refused)
     sys.exit(1 if bulk.refused else 0)
 
@@ -167,14 +167,14 @@ def _intervene(wanted: Intervention, executions: list[str], consent: str, *, jso
         _output.note(f"nothing was changed; {result.plan.how_to_apply}" if result.plan.steps else "nothing to do")
     else:
         for one in result.done:
-            typer.echo(f"{one.name} {one.id}: {one.status}")
+            _output.say(f"{one.name} {one.id}: {one.status}")
         _tell_refusals(result.refused)
     sys.exit(1 if result.refused else 0)
 
 
 def _tell_refusals(refused: Mapping[str, str]) -> None:
     for execution, why in refused.items():
-        typer.echo(f"{execution}: refused, {why}")
+        _output.say(f"{execution}: refused, {why}")
 
 
 def _show(plan: Plan) -> None:

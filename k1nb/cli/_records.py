@@ -158,7 +158,7 @@ def import_(
     from k1nb.records import import_notebook
 
     record = import_notebook(_output.settings(), notebook)
-    typer.echo(f"{record.verdict} {record.id} {record.folder}")
+    _output.say(f"{record.verdict} {record.id} {record.folder}")
     if record.manifest.imported:
         _output.note(str(record.manifest.imported))
 

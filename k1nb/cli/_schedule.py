@@ -85,10 +85,10 @@ def add(
         _output.data({**done.as_dict(), "schedule": sight.as_dict()})
         return
     for what, old, new in done.changes:
-        typer.echo(f"{what}: {old} → {new}")
+        _output.say(f"{what}: {old} → {new}")
     verb = "added" if done.created else "replaced" if done.changed else "is there already, nothing was changed"
     coming = f"next {sight.next_run:%Y-%m-%d %H:%M} UTC" if sight.next_run else "paused"
-    typer.echo(f"schedule {name} {verb}; {coming}")
+    _output.say(f"schedule {name} {verb}; {coming}")
 
 
 def list_(json: Json = False) -> None:
@@ -118,7 +118,7 @@ def remove(name: Name, json: Json = False) -> None:
     if json:
         _output.data({"name": name, "again": _again(removed)})
         return
-    typer.echo(f"schedule {name} removed")
+    _output.say(f"schedule {name} removed")
     _output.note(f"to have it back: {_again(removed)}")
 
 
@@ -143,7 +143,7 @@ def pause(
 
     with Conductor.from_settings(_output.settings()) as conductor:
         conductor.pause_schedule(schedules.find(conductor, name).name, reason)
-    typer.echo(f"schedule {name} is paused")
+    _output.say(f"schedule {name} is paused")
 
 
 def resume(name: Name) -> None:
@@ -155,4 +155,4 @@ def resume(name: Name) -> None:
         conductor.resume_schedule(schedules.find(conductor, name).name)
         sight = schedules.look(conductor, schedules.find(conductor, name), datetime.now(UTC))
     coming = f"; next {sight.next_run:%Y-%m-%d %H:%M} UTC" if sight.next_run else ""
-    typer.echo(f"schedule {name} runs{coming}")
+    _output.say(f"schedule {name} runs{coming}")

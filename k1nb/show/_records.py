@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from rich.syntax import Syntax
 from rich.text import Text
 
-from k1nb.records import BEGIN, END, number, percent, said, tally, without_control
+from k1nb._plain import without_control
+from k1nb.records import BEGIN, END, number, percent, said, tally
 from k1nb.show._terminal import new_table, print_checks, status_text
 from k1nb.show._words import duration
 
