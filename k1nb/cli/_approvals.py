@@ -50,6 +50,7 @@ def approve(
     from k1nb.delivery import approvals
 
     settings = _output.settings()
+    _output.refuse_secrets(settings, {"--reason": reason})
     with Conductor.from_settings(settings) as server:
         gate = approvals.find_gate(server, execution)
         if not json:
@@ -74,7 +75,9 @@ def reject(
     from k1nb.conductor import Conductor
     from k1nb.delivery import approvals
 
-    with Conductor.from_settings(_output.settings()) as server:
+    settings = _output.settings()
+    _output.refuse_secrets(settings, {"--reason": reason})
+    with Conductor.from_settings(settings) as server:
         done = approvals.reject(server, approvals.find_gate(server, execution), why=reason)
     if json:
         _output.data(done.as_dict())

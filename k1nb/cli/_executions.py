@@ -41,8 +41,9 @@ def start(
     """Start an execution and print its id."""
     from k1nb import conductor
 
-    words = _output.inputs(inputs)
     settings = _output.settings()
+    words = _output.inputs(inputs)
+    _output.refuse_secrets(settings, {"WORKFLOW": workflow, "--key": key, "--domain": domain, **words})
     with conductor.Conductor.from_settings(settings) as server:
         execution_id = server.start(workflow, words, correlation_id=key, domain=domain)
         if not follow:
@@ -89,7 +90,9 @@ def list_(
     ended_badly = {ExecutionStatus.FAILED, ExecutionStatus.TIMED_OUT}
     wanted = [s for s in ExecutionStatus if (s in ended_badly or not failed) and not (running and s.terminal)]
     since = datetime.now(UTC) - timedelta(hours=hours)
-    with Conductor.from_settings(_output.settings()) as server:
+    settings = _output.settings()
+    _output.refuse_secrets(settings, {"WORKFLOW": workflow, "--text": text})
+    with Conductor.from_settings(settings) as server:
         found = server.find(status=wanted, name=workflow, since=since, text=text, size=limit)
     if json:
         _output.data([execution.as_dict() for execution in found])

@@ -13,6 +13,7 @@ from k1nb.cli._output import Json
 
 if TYPE_CHECKING:
     from k1nb.conductor import Bulk, Conductor, Intervention
+    from k1nb.config import Settings
     from k1nb.plan import Plan
 
 Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of executions.")]
@@ -49,7 +50,9 @@ def terminate(
     """End executions for good, a running task included; without --apply only show the plan."""
     from k1nb.conductor import Intervention, Verb
 
-    _intervene(Intervention(Verb.TERMINATE, reason=reason), executions, apply, json=json)
+    settings = _output.settings()
+    _output.refuse_secrets(settings, {"--reason": reason})
+    _intervene(settings, Intervention(Verb.TERMINATE, reason=reason), executions, apply, json=json)
 
 
 def restart(
@@ -61,7 +64,8 @@ def restart(
     """Begin executions that have ended again from the start; without --apply only show the plan."""
     from k1nb.conductor import Intervention, Verb
 
-    _intervene(Intervention(Verb.RESTART, newest_definition=newest), executions, apply, json=json)
+    wanted = Intervention(Verb.RESTART, newest_definition=newest)
+    _intervene(_output.settings(), wanted, executions, apply, json=json)
 
 
 def rerun(
@@ -77,8 +81,10 @@ def rerun(
     """Begin an execution that has ended again at one of its tasks; without --apply only show the plan."""
     from k1nb.conductor import Intervention, Verb
 
+    settings = _output.settings()
     words = _output.inputs(inputs) if inputs else None
-    _intervene(Intervention(Verb.RERUN, reference=from_, input=words), [execution], apply, json=json)
+    _output.refuse_secrets(settings, {"--from": from_, **(words or {})})
+    _intervene(settings, Intervention(Verb.RERUN, reference=from_, input=words), [execution], apply, json=json)
 
 
 def prune(
@@ -155,10 +161,10 @@ def _many(do: Callable[[Conductor], Bulk], done: str, *, json: bool) -> None:
     sys.exit(1 if bulk.refused else 0)
 
 
-def _intervene(wanted: Intervention, executions: list[str], consent: str, *, json: bool) -> None:
+def _intervene(settings: Settings, wanted: Intervention, executions: list[str], consent: str, *, json: bool) -> None:
     from k1nb.conductor import Conductor, intervene
 
-    with Conductor.from_settings(_output.settings()) as server:
+    with Conductor.from_settings(settings) as server:
         on_plan = None if json else _show
         result = intervene(server, wanted, executions, consent=consent, on_plan=on_plan)
     if json:

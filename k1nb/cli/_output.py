@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -138,14 +138,27 @@ def progress(description: str) -> Iterator[Any]:
 
 
 def pairs(words: list[str] | None, *, example: str) -> dict[str, str]:
-    """Split NAME=VALUE words; raises ParameterError with `example` as the hint."""
+    """Split NAME=VALUE words; raises ParameterError for what is none, with `example` as the hint, or given twice."""
     found = {}
     for word in words or ():
         name, sign, value = word.partition("=")
         if not sign or not name:
             raise ParameterError(f"{word!r} is no NAME=VALUE", hint=f"for example {example}")
+        if name in found:
+            raise ParameterError(f"{name} is given twice", hint="give it once: only one value can be meant")
         found[name] = value
     return found
+
+
+def refuse_secrets(found: Settings, words: Mapping[str, Any]) -> None:
+    """Raise ParameterError for the first of some words for the server, by what they are, that hold a secret."""
+    redact = found.redact
+    for name, word in words.items():
+        if redact.found(f"{name} {word}"):
+            raise ParameterError(
+                f"{redact(name)} holds a secret, and the server keeps and shows what it is given",
+                hint="say it without: what needs a secret takes it from the settings of its own host",
+            )
 
 
 def inputs(words: list[str] | None) -> dict[str, Any]:

@@ -189,6 +189,7 @@ def abort(
     from k1nb.delivery import rollout as operations
 
     settings = _output.settings()
+    _output.refuse_secrets(settings, {"--reason": reason})
     with _conductor(settings) as conductor:
         progress = operations.abort(settings, conductor, operations.find(conductor, rollout), reason)
     _done(progress, "aborted", json=json)

@@ -68,6 +68,7 @@ def add(
     settings = _output.settings()
     if bool(cron) == bool(daily):
         raise UsageError("a schedule needs either --cron or --daily", hint="for example --daily 06:00")
+    _output.refuse_secrets(settings, {"NAME": name})
     wanted = schedules.wanted(
         settings,
         name,
@@ -113,7 +114,9 @@ def remove(name: Name, json: Json = False) -> None:
     from k1nb.conductor import Conductor
     from k1nb.records import schedules
 
-    with Conductor.from_settings(_output.settings()) as conductor:
+    settings = _output.settings()
+    _output.refuse_secrets(settings, {"NAME": name})
+    with Conductor.from_settings(settings) as conductor:
         removed = schedules.remove(conductor, name)
     if json:
         _output.data({"name": name, "again": _again(removed)})
@@ -135,14 +138,19 @@ def _again(schedule: Schedule) -> str:
 
 def pause(
     name: Name,
-    reason: Annotated[str, typer.Option("--reason", "-r", help="Why; daily health shows it.")] = "",
+    reason: Annotated[
+        str, typer.Option("--reason", "-r", help="Why; daily health shows it, and it stays until another one is given.")
+    ] = "",
 ) -> None:
     """Let a schedule start nothing until it is resumed."""
     from k1nb.conductor import Conductor
     from k1nb.records import schedules
 
-    with Conductor.from_settings(_output.settings()) as conductor:
-        conductor.pause_schedule(schedules.find(conductor, name).name, reason)
+    settings = _output.settings()
+    _output.refuse_secrets(settings, {"NAME": name, "--reason": reason})
+    with Conductor.from_settings(settings) as conductor:
+        found = schedules.find(conductor, name)
+        conductor.pause_schedule(name, reason or (found.paused_reason if found.paused else ""))
     _output.say(f"schedule {name} is paused")
 
 
@@ -151,7 +159,9 @@ def resume(name: Name) -> None:
     from k1nb.conductor import Conductor
     from k1nb.records import schedules
 
-    with Conductor.from_settings(_output.settings()) as conductor:
+    settings = _output.settings()
+    _output.refuse_secrets(settings, {"NAME": name})
+    with Conductor.from_settings(settings) as conductor:
         conductor.resume_schedule(schedules.find(conductor, name).name)
         sight = schedules.look(conductor, schedules.find(conductor, name), datetime.now(UTC))
     coming = f"; next {sight.next_run:%Y-%m-%d %H:%M} UTC" if sight.next_run else ""

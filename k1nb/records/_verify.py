@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from k1nb.config import Settings
-from k1nb.errors import K1Error, RecordError
+from k1nb.errors import K1Error, RecordError, UnknownName
 from k1nb.paths import Paths, write_text
 from k1nb.records._archive import folders
 from k1nb.records._chain import KEY, Chain, Head, SignedHead, head_texts, public_keys, read_exactly
@@ -201,23 +201,27 @@ def own_key(paths: Paths) -> PublicKey | None:
 
 
 def read_key(file: Path) -> PublicKey:
-    """Read a public key's file; raises RecordError."""
+    """Read a public key's file; raises UnknownName where there is none, RecordError where it is no key."""
+    hint = "give a public key's file, .pub"
     try:
         return PublicKey.parse(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UnknownName(f"there is no file {file}", hint=hint) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise RecordError(f"{file} cannot be read: {error}", hint="give a public key's file, .pub") from None
+        raise RecordError(f"{file} cannot be read: {error}", hint=hint) from None
     except RecordError as error:
         raise RecordError(f"{file}: {error.message}", hint=error.hint) from None
 
 
 def read_head(file: Path, keys: Mapping[str, PublicKey]) -> SignedHead:
-    """Read an exported head and the signature beside it; raises RecordError."""
+    """Read an exported head and the signature beside it; raises UnknownName where one is not there, RecordError."""
+    hint = "give what k1nb records export --head wrote, with its signature beside it"
     try:
         statement, signature = read_exactly(file), read_exactly(signature_of(file))
+    except FileNotFoundError as error:
+        raise UnknownName(f"there is no file {error.filename}", hint=hint) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise RecordError(
-            f"{file} or its signature cannot be read: {error}", hint="give what k1nb records export --head wrote"
-        ) from None
+        raise RecordError(f"{file} or its signature cannot be read: {error}", hint=hint) from None
     chain = Head.parse(statement).chain
     if chain not in keys:
         raise RecordError(f"{file} is signed by the key {chain}, which is not here", hint="give that key with --key")
