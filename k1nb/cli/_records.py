@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -90,6 +91,7 @@ def run(
             "a resumed run has the parameters of the broken one", hint="leave out -p, or begin another run"
         )
     settings = _output.settings()
+    logging.getLogger("papermill").addHandler(logging.NullHandler())  # our own error says what it would, in our words
     limits = {"limit": limit, "cell_limit": cell_limit}
     with run_line() as advance:
         if resume:
