@@ -87,6 +87,7 @@ def workers(
     import asyncio
 
     settings = _output.service_settings("workers")
+    _output.refuse_secrets(settings, {"--domain": domain})
     if reload:
         from k1nb.workers import serve_reloading
 

@@ -29,6 +29,7 @@ SAID = f"because {SECRET} leaked"
         ("executions", "rerun", "some-id", "--from", SECRET),
         ("approvals", "approve", "some-id", "--reason", SAID),
         ("approvals", "reject", "some-id", "--reason", SAID),
+        ("workers", "--domain", SECRET),
         ("rollout", "abort", "plan-000000000000", "--reason", SAID),
     ],
     ids=" ".join,
