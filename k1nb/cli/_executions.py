@@ -43,7 +43,8 @@ def start(
 
     settings = _output.settings()
     words = _output.inputs(inputs)
-    _output.refuse_secrets(settings, {"WORKFLOW": workflow, "--key": key, "--domain": domain, **words})
+    texts = {"WORKFLOW": workflow, "--key": key, "--domain": domain, "-i": " ".join(inputs or ())}
+    _output.refuse_secrets(settings, texts)
     with conductor.Conductor.from_settings(settings) as server:
         execution_id = server.start(workflow, words, correlation_id=key, domain=domain)
         if not follow:

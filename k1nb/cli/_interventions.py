@@ -83,7 +83,7 @@ def rerun(
 
     settings = _output.settings()
     words = _output.inputs(inputs) if inputs else None
-    _output.refuse_secrets(settings, {"--from": from_, **(words or {})})
+    _output.refuse_secrets(settings, {"--from": from_, "-i": " ".join(inputs or ())})
     _intervene(settings, Intervention(Verb.RERUN, reference=from_, input=words), [execution], apply, json=json)
 
 
