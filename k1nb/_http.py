@@ -36,11 +36,13 @@ def free_port() -> int:
 
 
 def words(response: httpx.Response, limit: int = 300) -> str:
-    """Return what an error answer says, in the server's own words, on one line."""
+    """Return what an error answer says, in the server's own words, on one line; a page says nothing."""
     try:
         body = response.json()
     except (ValueError, RecursionError):  # no JSON, or JSON nested beyond what can be read
         body = response.text
+        if body.lstrip().startswith("<"):
+            return f"HTTP {response.status_code} with a page instead of words"
     if isinstance(body, dict):
         detail = [str(e.get("message", e)) for e in body.get("validationErrors") or [] if isinstance(e, dict)]
         body = "; ".join(detail) or body.get("message") or body.get("error") or body

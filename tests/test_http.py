@@ -21,7 +21,7 @@ from k1nb._http import run, words
             "a is wrong; b",
         ),
         (httpx.Response(429, json={"error": "rate_limited"}), "rate_limited"),
-        (httpx.Response(500, text="<html>\n  broken </html>"), "<html> broken </html>"),
+        (httpx.Response(500, text="<html>\n  broken </html>"), "HTTP 500 with a page instead of words"),
         (httpx.Response(502), "HTTP 502 without a body"),
     ],
 )

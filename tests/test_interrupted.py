@@ -116,8 +116,7 @@ def test_a_kernel_that_does_not_conclude(
     """A notebook that dies, leaves or hangs ends 1 with an INTERRUPTED record that has its notebook and says why."""
     file = write_notebook(check("OK"), tell(pids, then))
     done = k1nb(settings, "run", str(file), "--json", K1NB_TIMINGS_SCALE="0.001")
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
+    assert (done.returncode, done.stderr) == (1, "")  # what papermill and nbclient say of it is said in the record
     assert json.loads(done.stdout)["verdict"] == "INTERRUPTED"
     assert "notebook.ipynb" in assert_interrupted(settings, why)["files"]
     wait_for(lambda: not any(alive(int(pid)) for pid in pids.read_text().split()))

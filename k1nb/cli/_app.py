@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from typing import Annotated, NoReturn
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, NoReturn, TextIO
 
 import typer
+from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from k1nb.cli import (
@@ -29,11 +33,38 @@ from k1nb.cli import (
 from k1nb.errors import K1Error, Stopped
 
 
+class _NoReader(Exception):
+    """Nobody reads any more what is printed; not an OSError, of which typer makes the exit code 1."""
+
+
+@contextmanager
+def _as_no_reader() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise _NoReader from error
+
+
+class _Root(TyperGroup):
+    """The root of all commands, which says that a reader has gone in a way that is not taken for a failure."""
+
+    def make_context(self, *words: Any, **more: Any) -> Any:
+        """Read the command line, and print the help that it asks for."""
+        with _as_no_reader():
+            return super().make_context(*words, **more)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        with _as_no_reader():
+            return super().invoke(ctx)
+
+
 def _new(help_text: str) -> typer.Typer:
     return typer.Typer(help=help_text, no_args_is_help=True, rich_markup_mode=None)
 
 
 app = typer.Typer(
+    cls=_Root,
     help="Operations workbook for the K1 firmware line.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -45,7 +76,7 @@ def _version(wanted: bool) -> None:
     if wanted:
         from k1nb import __version__
 
-        typer.echo(f"k1nb {__version__}")
+        _output.say(f"k1nb {__version__}")
         raise typer.Exit
 
 
@@ -94,9 +125,20 @@ def _fail_usage(error: TyperException) -> NoReturn:
 
 
 def main() -> None:
-    """Run the command line; every error of ours ends as one line with its hint."""
+    """Run the command line; every error of ours ends as one line with its hint.
+
+    Where the reader of its output has gone it ends as one whom SIGPIPE has ended.
+    """
     if sys.stdout is None:  # it was closed by whoever started us
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - open to the end
+    try:
+        _run()
+    except (_NoReader, BrokenPipeError):
+        _drop_output(sys.stdout, sys.stderr)
+        sys.exit(128 + signal.SIGPIPE)
+
+
+def _run() -> NoReturn:
     try:
         sys.exit(app(prog_name="k1nb", standalone_mode=False))
     except TyperException as error:
@@ -108,16 +150,15 @@ def main() -> None:
     except KeyboardInterrupt:
         _output.fail("interrupted", None, 130)
     except BrokenPipeError:
-        # The reader of our output has gone; there is nobody left to tell.
-        _drop_output()
-        sys.exit(1)
+        raise
     except OSError as error:
         if error.filename is not None:
             raise
-        _drop_output()
+        _drop_output(sys.stdout)
         _output.fail(f"the output cannot be written: {error.strerror}", "look where it is sent to", 1)
 
 
-def _drop_output() -> None:
+def _drop_output(*streams: TextIO) -> None:
     """Have what is still buffered go nowhere, or Python complains of it at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for stream in streams:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

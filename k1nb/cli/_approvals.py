@@ -50,6 +50,7 @@ def approve(
     from k1nb.delivery import approvals
 
     settings = _output.settings()
+    _output.refuse_secrets(settings, {"--reason": reason})
     with Conductor.from_settings(settings) as server:
         gate = approvals.find_gate(server, execution)
         if not json:
@@ -74,7 +75,9 @@ def reject(
     from k1nb.conductor import Conductor
     from k1nb.delivery import approvals
 
-    with Conductor.from_settings(_output.settings()) as server:
+    settings = _output.settings()
+    _output.refuse_secrets(settings, {"--reason": reason})
+    with Conductor.from_settings(settings) as server:
         done = approvals.reject(server, approvals.find_gate(server, execution), why=reason)
     if json:
         _output.data(done.as_dict())
@@ -83,5 +86,5 @@ def reject(
 
 
 def _tell(done: Answered, what: str) -> None:
-    typer.echo(f"{done.gate.execution.name} {done.gate.execution.id}: {what} by {done.output['by']}")
+    _output.say(f"{done.gate.execution.name} {done.gate.execution.id}: {what} by {done.output['by']}")
     _output.note(f"follow it with `k1nb executions follow {done.gate.execution.id}`")

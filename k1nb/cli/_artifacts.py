@@ -86,6 +86,6 @@ def verify() -> None:
     store = ArtifactStore(_output.settings().paths)
     damaged = list(store.damaged())
     for error in damaged:
-        typer.echo(error.message)
+        _output.say(error.message)
     _output.note(f"{len(store.list())} artifacts, {len(damaged)} damaged")
     sys.exit(1 if damaged else 0)

@@ -51,7 +51,7 @@ def lint(
         _output.data([asdict(finding) for finding in findings])
     else:
         for finding in findings:
-            typer.echo(f"{finding.where}: {finding.code} {finding.text}\n  mend: {finding.mend}")
+            _output.say(f"{finding.where}: {finding.code} {finding.text}\n  mend: {finding.mend}")
         _output.note(
             f"{len(definitions.workflows)} workflows, {len(definitions.tasks)} tasks, {len(findings)} findings"
         )
@@ -129,7 +129,7 @@ def _show_report(report: list[Applied]) -> None:
     for item in report:
         counts[item.status] = counts.get(item.status, 0) + 1
         if item.status != "unchanged":
-            typer.echo(f"{item.status} {item.subject}{f': {item.words}' if item.words else ''}")
+            _output.say(f"{item.status} {item.subject}{f': {item.words}' if item.words else ''}")
     _output.note(", ".join(f"{count} {status}" for status, count in counts.items()))
 
 
@@ -153,7 +153,7 @@ def export(
         return
     for item in files:
         if item.written:
-            typer.echo(str(item.file))
+            _output.say(str(item.file))
     written = sum(item.written for item in files)
     _output.note(f"{written} files written, {len(files) - written} were so already")
 

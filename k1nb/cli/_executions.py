@@ -41,15 +41,17 @@ def start(
     """Start an execution and print its id."""
     from k1nb import conductor
 
-    words = _output.inputs(inputs)
     settings = _output.settings()
+    words = _output.inputs(inputs)
+    texts = {"WORKFLOW": workflow, "--key": key, "--domain": domain, "-i": " ".join(inputs or ())}
+    _output.refuse_secrets(settings, texts)
     with conductor.Conductor.from_settings(settings) as server:
         execution_id = server.start(workflow, words, correlation_id=key, domain=domain)
         if not follow:
             if json:
                 _output.data({"id": execution_id})
             else:
-                typer.echo(execution_id)
+                _output.say(execution_id)
             return
         execution = server.wait(
             execution_id, timings=settings.timings, on_change=lambda now: _output.note(_progress(now))
@@ -89,7 +91,9 @@ def list_(
     ended_badly = {ExecutionStatus.FAILED, ExecutionStatus.TIMED_OUT}
     wanted = [s for s in ExecutionStatus if (s in ended_badly or not failed) and not (running and s.terminal)]
     since = datetime.now(UTC) - timedelta(hours=hours)
-    with Conductor.from_settings(_output.settings()) as server:
+    settings = _output.settings()
+    _output.refuse_secrets(settings, {"WORKFLOW": workflow, "--text": text})
+    with Conductor.from_settings(settings) as server:
         found = server.find(status=wanted, name=workflow, since=since, text=text, size=limit)
     if json:
         _output.data([execution.as_dict() for execution in found])
@@ -146,7 +150,7 @@ def repair(
         _output.note("none of these is forgotten" if cut else "no execution is forgotten")
     else:
         for one in repairs:
-            typer.echo(f"{one.execution.name} {one.execution.id}: {_done(one)}")
+            _output.say(f"{one.execution.name} {one.execution.id}: {_done(one)}")
     sys.exit(0 if all(one.continued for one in repairs if one.forgotten) else 1)
 
 

@@ -13,6 +13,7 @@ from k1nb.cli._output import Json
 
 if TYPE_CHECKING:
     from k1nb.conductor import Bulk, Conductor, Intervention
+    from k1nb.config import Settings
     from k1nb.plan import Plan
 
 Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of executions.")]
@@ -49,7 +50,9 @@ def terminate(
     """End executions for good, a running task included; without --apply only show the plan."""
     from k1nb.conductor import Intervention, Verb
 
-    _intervene(Intervention(Verb.TERMINATE, reason=reason), executions, apply, json=json)
+    settings = _output.settings()
+    _output.refuse_secrets(settings, {"--reason": reason})
+    _intervene(settings, Intervention(Verb.TERMINATE, reason=reason), executions, apply, json=json)
 
 
 def restart(
@@ -61,7 +64,8 @@ def restart(
     """Begin executions that have ended again from the start; without --apply only show the plan."""
     from k1nb.conductor import Intervention, Verb
 
-    _intervene(Intervention(Verb.RESTART, newest_definition=newest), executions, apply, json=json)
+    wanted = Intervention(Verb.RESTART, newest_definition=newest)
+    _intervene(_output.settings(), wanted, executions, apply, json=json)
 
 
 def rerun(
@@ -77,8 +81,10 @@ def rerun(
     """Begin an execution that has ended again at one of its tasks; without --apply only show the plan."""
     from k1nb.conductor import Intervention, Verb
 
+    settings = _output.settings()
     words = _output.inputs(inputs) if inputs else None
-    _intervene(Intervention(Verb.RERUN, reference=from_, input=words), [execution], apply, json=json)
+    _output.refuse_secrets(settings, {"--from": from_, "-i": " ".join(inputs or ())})
+    _intervene(settings, Intervention(Verb.RERUN, reference=from_, input=words), [execution], apply, json=json)
 
 
 def prune(
@@ -150,15 +156,15 @@ def _many(do: Callable[[Conductor], Bulk], done: str, *, json: bool) -> None:
         _output.data(bulk.as_dict())
     else:
         for execution in bulk.done:
-            typer.echo(f"{execution}: {done}")
+            _output.say(f"{execution}: {done}")
         _tell_refusals(bulk.refused)
     sys.exit(1 if bulk.refused else 0)
 
 
-def _intervene(wanted: Intervention, executions: list[str], consent: str, *, json: bool) -> None:
+def _intervene(settings: Settings, wanted: Intervention, executions: list[str], consent: str, *, json: bool) -> None:
     from k1nb.conductor import Conductor, intervene
 
-    with Conductor.from_settings(_output.settings()) as server:
+    with Conductor.from_settings(settings) as server:
         on_plan = None if json else _show
         result = intervene(server, wanted, executions, consent=consent, on_plan=on_plan)
     if json:
@@ -169,14 +175,14 @@ def _intervene(wanted: Intervention, executions: list[str], consent: str, *, jso
         )
     else:
         for one in result.done:
-            typer.echo(f"{one.name} {one.id}: {one.status}")
+            _output.say(f"{one.name} {one.id}: {one.status}")
         _tell_refusals(result.refused)
     sys.exit(1 if result.refused else 0)
 
 
 def _tell_refusals(refused: Mapping[str, str]) -> None:
     for execution, why in refused.items():
-        typer.echo(f"{execution}: refused, {why}")
+        _output.say(f"{execution}: refused, {why}")
 
 
 def _show(plan: Plan) -> None:

@@ -7,12 +7,13 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from k1nb._plain import json_without_control, without_control
 from k1nb.errors import K1Error, ParameterError
 
 if TYPE_CHECKING:
@@ -41,7 +42,9 @@ def service_settings(name: str) -> Settings:
 
     found = load()
     outlive_reader(found, name)
-    sys.excepthook = lambda *error: note(found.redact("".join(traceback.format_exception(*error))).rstrip())
+    sys.excepthook = lambda *error: note(
+        found.redact(without_control("".join(traceback.format_exception(*error)))).rstrip()
+    )
     _logging(found)
     return found
 
@@ -51,8 +54,11 @@ def _logging(found: Settings) -> None:
 
     redact = found.redact
 
+    def clean(text: str) -> str:
+        return redact(without_control(text))
+
     def mask(_: Any, __: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
-        return {key: redact(value) if isinstance(value, str) else value for key, value in event.items()}
+        return {key: clean(value) if isinstance(value, str) else value for key, value in event.items()}
 
     colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
     structlog.configure(
@@ -72,34 +78,40 @@ def _logging(found: Settings) -> None:
     )
 
 
-def console() -> Console:
-    """Return a console on stdout; it honours NO_COLOR and knows whether it is a terminal."""
-    from rich.console import Console
+def console(*, stderr: bool = False) -> Console:
+    """Return a console on stdout; it honours NO_COLOR, knows whether it is a terminal, and obeys no text of others."""
+    from k1nb.cli._console import PlainConsole
 
+    stream = sys.stderr if stderr else sys.stdout
     # A pipe has no width of its own; a folded address would be none.
-    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
+    return PlainConsole(stderr=stderr, highlight=False, width=None if stream.isatty() else PIPED_WIDTH)
 
 
 def data(value: Any) -> None:
     """Print JSON on stdout."""
-    typer.echo(json.dumps(value, indent=2, default=str, ensure_ascii=False))
+    typer.echo(json_without_control(json.dumps(value, indent=2, default=str, ensure_ascii=False)))
 
 
 def line(value: Any) -> None:
     """Print JSON on one line of stdout, at once, for who reads along."""
-    typer.echo(json.dumps(value, default=str, ensure_ascii=False))
+    typer.echo(json_without_control(json.dumps(value, default=str, ensure_ascii=False)))
     sys.stdout.flush()
 
 
+def say(text: str) -> None:
+    """Print one line on stdout, without control characters."""
+    typer.echo(without_control(text))
+
+
 def note(text: str) -> None:
-    """Print one line on stderr."""
-    typer.echo(text, err=True)
+    """Print one line on stderr, without control characters."""
+    typer.echo(without_control(text), err=True)
 
 
 def fail(message: str, hint: str | None, code: int) -> NoReturn:
     """End with an error line, its hint and an exit code; secrets are masked, for a service's stderr is its log."""
     text = f"error: {message}\nhint: {hint}" if hint else f"error: {message}"
-    note(_masked(text))
+    note(_masked(without_control(text)))
     sys.exit(code)
 
 
@@ -118,23 +130,35 @@ def _masked(text: str) -> str:
 @contextmanager
 def progress(description: str) -> Iterator[Any]:
     """Yield a function `(done, total)` that moves a bar on stderr; silent when stderr is not a terminal."""
-    from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+    with Progress(console=console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(description, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def pairs(words: list[str] | None, *, example: str) -> dict[str, str]:
-    """Split NAME=VALUE words; raises ParameterError with `example` as the hint."""
+    """Split NAME=VALUE words; raises ParameterError for what is none, with `example` as the hint, or given twice."""
     found = {}
     for word in words or ():
         name, sign, value = word.partition("=")
         if not sign or not name:
             raise ParameterError(f"{word!r} is no NAME=VALUE", hint=f"for example {example}")
+        if name in found:
+            raise ParameterError(f"{name} is given twice", hint="give it once: only one value can be meant")
         found[name] = value
     return found
+
+
+def refuse_secrets(found: Settings, words: Mapping[str, Any]) -> None:
+    """Raise ParameterError for the first of some words for the server, by what they are, that hold a secret."""
+    redact = found.redact
+    for name, word in words.items():
+        if redact.found(f"{name} {word}"):
+            raise ParameterError(
+                f"{redact(name)} holds a secret, and the server keeps and shows what it is given",
+                hint="say it without: what needs a secret takes it from the settings of its own host",
+            )
 
 
 def inputs(words: list[str] | None) -> dict[str, Any]:

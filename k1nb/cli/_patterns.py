@@ -87,7 +87,7 @@ def promote(
     elif waits:
         _output.note(f"nothing was changed; {_consent.how_to_apply(plan)}")
     elif done is not None:
-        typer.echo(f"{found.id} is the baseline {version} of {found.pattern_name}")
+        _output.say(f"{found.id} is the baseline {version} of {found.pattern_name}")
 
 
 def _as_dict(paths: Paths, report: Report) -> dict[str, Any]:

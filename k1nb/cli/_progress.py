@@ -21,7 +21,6 @@ def service_lines() -> Iterator[Callable[[str], None]]:
     if not sys.stderr.isatty():
         yield _output.note
         return
-    from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (
@@ -30,7 +29,7 @@ def service_lines() -> Iterator[Callable[[str], None]]:
         TextColumn("{task.description}", markup=False),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True, highlight=False)) as bars:
+    with Progress(*columns, console=_output.console(stderr=True)) as bars:
         yield _Lines(bars)
 
 
@@ -63,7 +62,6 @@ def run_line() -> Iterator[Callable[[Moment], None] | None]:
     if not sys.stderr.isatty():
         yield None
         return
-    from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (
@@ -72,7 +70,7 @@ def run_line() -> Iterator[Callable[[Moment], None] | None]:
         TextColumn("{task.description}", markup=False),
         TextColumn("{task.fields[check]}", markup=False, style="dim"),
     )
-    with Progress(*columns, console=Console(stderr=True, highlight=False), transient=True) as line:
+    with Progress(*columns, console=_output.console(stderr=True), transient=True) as line:
         task = line.add_task("starting the kernel", total=None, check="")
 
         def show(moment: Moment) -> None:

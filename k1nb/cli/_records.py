@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -92,6 +93,7 @@ def run(
             "a resumed run has the parameters of the broken one", hint="leave out -p, or begin another run"
         )
     settings = _output.settings()
+    logging.getLogger("papermill").addHandler(logging.NullHandler())  # our own error says what it would, in our words
     limits = {"limit": limit, "cell_limit": cell_limit}
     with run_line() as advance:
         if resume:
@@ -174,7 +176,7 @@ def import_(
     from k1nb.records import import_notebook
 
     record = import_notebook(_output.settings(), notebook)
-    typer.echo(f"{record.verdict} {record.id} {record.folder}")
+    _output.say(f"{record.verdict} {record.id} {record.folder}")
     if record.manifest.imported:
         _output.note(str(record.manifest.imported))
 

@@ -153,7 +153,7 @@ def export(
     settings = _output.settings(logs=False)
     if head is not None:
         kept = records.export_head(settings, head)
-        typer.echo(f"{head}: {kept.number} seals of chain {kept.chain}, the last of run {kept.run}")
+        _output.say(f"{head}: {kept.number} seals of chain {kept.chain}, the last of run {kept.run}")
         return
     record = records.Archive(settings.paths).get(run)
     page = records.record_page(settings, record)
@@ -162,7 +162,7 @@ def export(
         return
     file = output or Path(f"{record.id}.html")
     paths.write_text(file, page)
-    typer.echo(str(file))
+    _output.say(str(file))
 
 
 def page() -> None:
@@ -172,7 +172,7 @@ def page() -> None:
     settings = _output.settings(logs=False)
     with _output.progress("writing pages") as advance:
         file = records.write_pages(settings, advance)
-    typer.echo(str(file))
+    _output.say(str(file))
 
 
 def reindex() -> None:

@@ -189,6 +189,7 @@ def abort(
     from k1nb.delivery import rollout as operations
 
     settings = _output.settings()
+    _output.refuse_secrets(settings, {"--reason": reason})
     with _conductor(settings) as conductor:
         progress = operations.abort(settings, conductor, operations.find(conductor, rollout), reason)
     _done(progress, "aborted", json=json)
@@ -263,11 +264,9 @@ def _show_plan(facts: RolloutFacts, rollout: Rollout, planned: Plan) -> None:
 
 def _teller(*, json: bool) -> Callable[[Progress], None]:
     """Return a function that prints each device's changes; on stderr where stdout is for JSON."""
-    from rich.console import Console
-
     from k1nb import show
 
-    console = Console(stderr=True, highlight=False) if json else _output.console()
+    console = _output.console(stderr=json)
     before: list[Progress] = []
 
     def tell(progress: Progress) -> None:
@@ -319,6 +318,6 @@ def _done(progress: Progress, what: str, *, json: bool) -> None:
     if json:
         _output.data(progress.as_dict())
         return
-    typer.echo(f"{progress.rollout.id} {what}: it is {progress.standing.replace('_', ' ')}, {progress.reason}")
+    _output.say(f"{progress.rollout.id} {what}: it is {progress.standing.replace('_', ' ')}, {progress.reason}")
     if going := operations.under_way(progress):
         _output.note(f"under way, and going on to their ends: {', '.join(going)}")

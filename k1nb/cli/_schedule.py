@@ -68,6 +68,7 @@ def add(
     settings = _output.settings()
     if bool(cron) == bool(daily):
         raise UsageError("a schedule needs either --cron or --daily", hint="for example --daily 06:00")
+    _output.refuse_secrets(settings, {"NAME": name})
     wanted = schedules.wanted(
         settings,
         name,
@@ -85,10 +86,10 @@ def add(
         _output.data({**done.as_dict(), "schedule": sight.as_dict()})
         return
     for what, old, new in done.changes:
-        typer.echo(f"{what}: {old} → {new}")
+        _output.say(f"{what}: {old} → {new}")
     verb = "added" if done.created else "replaced" if done.changed else "is there already, nothing was changed"
     coming = f"next {sight.next_run:%Y-%m-%d %H:%M} UTC" if sight.next_run else "paused"
-    typer.echo(f"schedule {name} {verb}; {coming}")
+    _output.say(f"schedule {name} {verb}; {coming}")
 
 
 def list_(json: Json = False) -> None:
@@ -113,12 +114,14 @@ def remove(name: Name, json: Json = False) -> None:
     from k1nb.conductor import Conductor
     from k1nb.records import schedules
 
-    with Conductor.from_settings(_output.settings()) as conductor:
+    settings = _output.settings()
+    _output.refuse_secrets(settings, {"NAME": name})
+    with Conductor.from_settings(settings) as conductor:
         removed = schedules.remove(conductor, name)
     if json:
         _output.data({"name": name, "again": _again(removed)})
         return
-    typer.echo(f"schedule {name} removed")
+    _output.say(f"schedule {name} removed")
     _output.note(f"to have it back: {_again(removed)}")
 
 
@@ -135,15 +138,20 @@ def _again(schedule: Schedule) -> str:
 
 def pause(
     name: Name,
-    reason: Annotated[str, typer.Option("--reason", "-r", help="Why; daily health shows it.")] = "",
+    reason: Annotated[
+        str, typer.Option("--reason", "-r", help="Why; daily health shows it, and it stays until another one is given.")
+    ] = "",
 ) -> None:
     """Let a schedule start nothing until it is resumed."""
     from k1nb.conductor import Conductor
     from k1nb.records import schedules
 
-    with Conductor.from_settings(_output.settings()) as conductor:
-        conductor.pause_schedule(schedules.find(conductor, name).name, reason)
-    typer.echo(f"schedule {name} is paused")
+    settings = _output.settings()
+    _output.refuse_secrets(settings, {"NAME": name, "--reason": reason})
+    with Conductor.from_settings(settings) as conductor:
+        found = schedules.find(conductor, name)
+        conductor.pause_schedule(name, reason or (found.paused_reason if found.paused else ""))
+    _output.say(f"schedule {name} is paused")
 
 
 def resume(name: Name) -> None:
@@ -151,8 +159,10 @@ def resume(name: Name) -> None:
     from k1nb.conductor import Conductor
     from k1nb.records import schedules
 
-    with Conductor.from_settings(_output.settings()) as conductor:
+    settings = _output.settings()
+    _output.refuse_secrets(settings, {"NAME": name})
+    with Conductor.from_settings(settings) as conductor:
         conductor.resume_schedule(schedules.find(conductor, name).name)
         sight = schedules.look(conductor, schedules.find(conductor, name), datetime.now(UTC))
     coming = f"; next {sight.next_run:%Y-%m-%d %H:%M} UTC" if sight.next_run else ""
-    typer.echo(f"schedule {name} runs{coming}")
+    _output.say(f"schedule {name} runs{coming}")

@@ -71,7 +71,7 @@ def logs(
 
     silent = True
     for line in stack.logs(_output.settings(), service, lines=lines, follow=follow):
-        typer.echo(line)
+        _output.say(line)
         silent = False
     if silent:
         _output.note(f"{service} has said nothing yet")
@@ -87,6 +87,7 @@ def workers(
     import asyncio
 
     settings = _output.service_settings("workers")
+    _output.refuse_secrets(settings, {"--domain": domain})
     if reload:
         from k1nb.workers import serve_reloading
 

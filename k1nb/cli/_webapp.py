@@ -69,6 +69,6 @@ def _tell(facts: WebAppFacts, plan: Plan, done: Restored | None, *, json: bool) 
         _output.data({"environment": facts.environment, "plan": plan.as_dict(), "result": result})
     elif done is not None:
         for line in done.evidence:
-            typer.echo(line)
+            _output.say(line)
     elif plan.steps:
         _output.note(f"nothing was changed; {_consent.how_to_apply(plan)}")

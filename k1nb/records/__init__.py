@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from k1nb.records._archive import Archive, lost_runs, run_ids
 from k1nb.records._archive_page import show_records, write_archive_page, write_pages
-from k1nb.records._cells import Cell, Output, cells_of, left_texts, without_control
+from k1nb.records._cells import Cell, Output, cells_of, left_texts
 from k1nb.records._desk import Desk, lay_out
 from k1nb.records._diff import CheckChange, Difference, before, compare, difference, number, percent, said, summary
 from k1nb.records._diff_page import difference_page
@@ -128,7 +128,6 @@ __all__ = [
     "verify_record",
     "why",
     "why_not",
-    "without_control",
     "worst_first",
     "write_archive_page",
     "write_pages",

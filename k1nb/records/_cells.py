@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,6 @@ from k1nb.errors import RecordError, StorageError
 from k1nb.records._record import NOTEBOOK, Record
 from k1nb.records._staging import KERNEL_LOG, PARTIAL
 
-_CONTROL = re.compile(r"\x1b\[[0-9;:?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.|[\x00-\x08\x0b-\x1f\x7f]")
 PLAIN = "text/plain"
 
 
@@ -70,11 +68,6 @@ def left_texts(record: Record) -> Iterator[tuple[str, str]]:
     for name in (PARTIAL, KERNEL_LOG):
         if (record.folder / name).is_file():
             yield name, (record.folder / name).read_text(encoding="utf-8", errors="replace")
-
-
-def without_control(text: str) -> str:
-    """Return text without colours, cursor movements and other control characters."""
-    return _CONTROL.sub("", text)
 
 
 def _cell(number: int, cell: Mapping[str, Any]) -> Cell:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from k1nb.config import Settings
-from k1nb.errors import RecordError
+from k1nb.errors import RecordError, UnknownName
 from k1nb.paths import Paths, write_text
 from k1nb.records._archive import folders
 from k1nb.records._chain import Chain, Head, SignedHead, head_texts, public_keys, read_exactly
@@ -51,13 +51,14 @@ def _kept(paths: Paths) -> SignedHead:
 
 
 def read_head(file: Path, keys: Mapping[str, PublicKey]) -> SignedHead:
-    """Read an exported head and the signature beside it; raises RecordError."""
+    """Read an exported head and the signature beside it; raises UnknownName where one is not there, RecordError."""
+    hint = "give what k1nb records export --head wrote, with its signature beside it"
     try:
         statement, signature = read_exactly(file), read_exactly(signature_of(file))
+    except FileNotFoundError as error:
+        raise UnknownName(f"there is no file {error.filename}", hint=hint) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise RecordError(
-            f"{file} or its signature cannot be read: {error}", hint="give what k1nb records export --head wrote"
-        ) from None
+        raise RecordError(f"{file} or its signature cannot be read: {error}", hint=hint) from None
     chain = Head.parse(statement).chain
     if chain not in keys:
         raise RecordError(f"{file} is signed by the key {chain}, which is not here", hint="give that key with --key")

@@ -10,12 +10,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from k1nb._plain import without_control
 from k1nb.checks import Verdict
 from k1nb.config import Settings
 from k1nb.errors import K1Error, StorageError
 from k1nb.paths import Paths, private
 from k1nb.records._archive import record_in
-from k1nb.records._cells import cells_of, left_texts, without_control
+from k1nb.records._cells import cells_of, left_texts
 from k1nb.records._record import MANIFEST, Manifest, Record
 from k1nb.records._table import tally, worst_first
 

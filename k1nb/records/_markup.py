@@ -8,7 +8,7 @@ from functools import cache
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from k1nb.records._cells import without_control
+from k1nb._plain import without_control
 
 if TYPE_CHECKING:
     from bleach.sanitizer import Cleaner

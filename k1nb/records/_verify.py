@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from k1nb.errors import K1Error, RecordError
+from k1nb.errors import K1Error, RecordError, UnknownName
 from k1nb.paths import Paths
 from k1nb.records._archive import folders, staged_records
 from k1nb.records._chain import KEY, Head, SignedHead, head_texts, public_keys, read_exactly
@@ -168,11 +168,14 @@ def own_key(paths: Paths) -> PublicKey | None:
 
 
 def read_key(file: Path) -> PublicKey:
-    """Read a public key's file; raises RecordError."""
+    """Read a public key's file; raises UnknownName where there is none, RecordError where it is no key."""
+    hint = "give a public key's file, .pub"
     try:
         return PublicKey.parse(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UnknownName(f"there is no file {file}", hint=hint) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise RecordError(f"{file} cannot be read: {error}", hint="give a public key's file, .pub") from None
+        raise RecordError(f"{file} cannot be read: {error}", hint=hint) from None
     except RecordError as error:
         raise RecordError(f"{file}: {error.message}", hint=error.hint) from None
 

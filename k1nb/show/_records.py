@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from rich.syntax import Syntax
 from rich.text import Text
 
-from k1nb.records import BEGIN, END, HOW_TO_CHECK, NO_CHECKS, number, percent, said, tally, why_not, without_control
+from k1nb._plain import without_control
+from k1nb.records import BEGIN, END, HOW_TO_CHECK, NO_CHECKS, number, percent, said, tally, why_not
 from k1nb.show._terminal import new_table, print_checks, status_text
 from k1nb.show._words import duration
 

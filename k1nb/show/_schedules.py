@@ -13,7 +13,7 @@ from k1nb.show._terminal import new_listing, status_text
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from k1nb.records.schedules import Sight
+    from k1nb.records.schedules import Run, Sight
 
 
 def print_schedules(console: Console, sights: Sequence[Sight]) -> None:
@@ -43,9 +43,17 @@ def _next(sight: Sight) -> Text:
 
 
 def _last(sight: Sight) -> tuple[Text, Text]:
-    if (last := sight.last) is None:
+    """Return times and what came of them: the newest one that was due, below it the last one with a verdict."""
+    runs = {run.planned_at: run for run in (sight.last, sight.newest) if run is not None}
+    if not runs:
         return Text("–"), Text("")
-    return Text(_time(last.planned_at)), Text.assemble(status_text(last.verdict or ""), f"  {last.run}")
+    line = Text("\n")
+    return line.join(Text(_time(at)) for at in reversed(runs)), line.join(map(_outcome, reversed(runs.values())))
+
+
+def _outcome(run: Run) -> Text:
+    said = status_text(run.verdict) if run.verdict else Text(run.state.value, "blue" if run.state.well else "bold red")
+    return Text.assemble(said, f"  {run.run}" if run.run else "")
 
 
 def _lost(sight: Sight) -> Text:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from k1nb._http import options
+from k1nb._http import options, words
 from k1nb.config import Settings
 from k1nb.errors import PrerequisiteError, RetryableFailure
 
@@ -37,7 +37,7 @@ async def send_webhook(settings: Settings, text: str) -> str:
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise RetryableFailure(f"the webhook does not answer: {type(error).__name__}") from None
     if not response.is_success:
-        said = settings.redact(" ".join(response.text.split())[:200])
+        said = settings.redact(words(response))
         raise RetryableFailure(f"the webhook answered {response.status_code}: {said}")
     return f"HTTP {response.status_code}"
 

@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from k1nb.config import Settings
+from tests.cli.test_app import k1nb
+from tests.records.conftest import check, write
+
 SCRIPT = """
 import structlog
 from k1nb.cli import _output
@@ -56,3 +60,11 @@ def test_no_secret_reaches_a_service_s_last_words(tmp_path: Path, how: str, mask
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, "correct-horse" in done.stderr) == (1, False)
     assert done.stderr.count("[redacted]") == masks
+
+
+def test_a_kernel_that_does_not_start_is_told_once(settings: Settings, tmp_path: Path) -> None:
+    """The record says why; what the libraries below would print of it stays off the terminal."""
+    (tmp_path / "ipykernel_launcher.py").write_text("raise SystemExit(3)\n")
+    done = k1nb(settings, "run", str(write(tmp_path, check("OK"))), PYTHONPATH=str(tmp_path))
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.count("the kernel did not start: Kernel died") == 1

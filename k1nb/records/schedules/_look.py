@@ -9,7 +9,7 @@ from typing import Any
 
 from k1nb.conductor import Conductor, Cron, Execution, Schedule, zone_of
 from k1nb.errors import ConductorNotFound, UsageError
-from k1nb.records.schedules._runs import Run, judge, planned_time, verdict_of
+from k1nb.records.schedules._runs import Run, State, judge, planned_time, verdict_of
 from k1nb.records.schedules._wanted import WORKFLOW
 
 LOOK_BACK = timedelta(days=7)
@@ -34,6 +34,11 @@ class Sight:
     def notebook(self) -> str:
         """Name of the notebook that it runs."""
         return str(self.schedule.input.get("notebook") or "")
+
+    @property
+    def newest(self) -> Run | None:
+        """The newest planned time that something has become of, a loss too; None where there is none."""
+        return next((run for run in self.runs if run.state is not State.DUE), None)
 
     @property
     def lost(self) -> list[Run]:

@@ -9,7 +9,7 @@ from typing import Any
 from k1nb.conductor import Conductor, Schedule
 from k1nb.config import Settings
 from k1nb.errors import ConductorNotFound, UnknownName, UsageError
-from k1nb.records.schedules._wanted import WORKFLOW
+from k1nb.records.schedules._wanted import WORKFLOW, refuse_name
 
 _HASTE = 0.03
 """Factor on every wait while a shell waits for what it offers: a second for the server's answer."""
@@ -37,7 +37,11 @@ class Put:
 
 
 def find(conductor: Conductor, name: str) -> Schedule:
-    """Return a notebook's schedule by its name; raises UnknownName, UsageError for a schedule of something else."""
+    """Return a notebook's schedule by its name.
+
+    Raises UnknownName, and UsageError for what is no name or a schedule of something else.
+    """
+    refuse_name(name)
     try:
         found = conductor.schedule(name)
     except ConductorNotFound:

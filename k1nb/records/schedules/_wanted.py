@@ -36,8 +36,7 @@ def wanted(
     Raises UnknownName for what is no shipped notebook, ParameterError for parameters that it does not have or that
     carry consent or a secret, UsageError for a name, times or a zone that are none.
     """
-    if not _NAME.fullmatch(name):
-        raise UsageError(f"{name!r} is no name of a schedule", hint="use letters, digits, dots, dashes, underscores")
+    refuse_name(name)
     values = values_for(settings, notebook, parameters)
     cron = " ".join(cron.split())
     if next(Cron.parse(cron).after(datetime.now(UTC), zone_of(zone)), None) is None:
@@ -52,6 +51,12 @@ def wanted(
         description=f"runs the notebook {notebook}",
         catch_up=catch_up,
     )
+
+
+def refuse_name(name: str) -> None:
+    """Raise UsageError for what can be no schedule's name."""
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"{name!r} is no name of a schedule", hint="use letters, digits, dots, dashes, underscores")
 
 
 def key_of(name: str) -> str:

@@ -45,8 +45,8 @@ def test_settings_say_where_they_come_from() -> None:
     ("kept", "status", "said"),
     [
         ([], Status.OK, "yet"),
-        ([Kept(FILE, 0o100600, ours=True, secret=True)], Status.OK, "1 files"),
-        ([Kept(FILE, 0o100644, ours=True, secret=False)], Status.OK, "1 files"),
+        ([Kept(FILE, 0o100600, ours=True, secret=True)], Status.OK, "1 files for their owner alone"),
+        ([Kept(FILE, 0o100644, ours=True, secret=False)], Status.OK, f"{FILE} holds no secret, and others may read it"),
         ([Kept(FILE, 0o100644, ours=True, secret=True)], Status.FAIL, "mode 0644"),
         ([Kept(FILE, 0o100640, ours=True, secret=True)], Status.FAIL, "others can read"),
         ([Kept(FILE, 0o100660, ours=True, secret=False)], Status.FAIL, "changed by others"),
@@ -58,6 +58,7 @@ def test_secrets_are_for_their_owner_alone(kept: list[Kept], status: Status, sai
     (check,) = permission_checks(kept)
     assert check.status is status
     assert said in check.evidence
+    assert ("owner alone" in check.evidence) is (said == "1 files for their owner alone")
     if status is Status.FAIL:
         assert str(FILE) in str(check.hint)
 

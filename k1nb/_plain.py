@@ -1,0 +1,25 @@
+"""Text from anywhere, made fit to be shown: nothing in it moves a cursor, paints, or turns the order of a line."""
+
+from __future__ import annotations
+
+import re
+
+_UNSEEN = re.compile(
+    r"(?:\x1b\[|\x9b)[0-9;:?]*[ -/]*[@-~]"  # colours and movements of the cursor
+    r"|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"  # titles of windows, links, the clipboard
+    r"|\x1b."
+    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+    r"|[\u202a-\u202e\u2066-\u2069]"  # what follows stands in another order than it was written
+)
+_IN_JSON = re.compile(r"[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What JSON may hold as it is, and a terminal obeys."""
+
+
+def without_control(text: str) -> str:
+    """Return text without the sequences of a terminal and other control characters; line feeds and tabs stay."""
+    return _UNSEEN.sub("", text)
+
+
+def json_without_control(text: str) -> str:
+    """Return JSON that says the same without a control character in it."""
+    return _IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -1,0 +1,44 @@
+"""What others wrote is shown, and no terminal obeys it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from k1nb._plain import json_without_control, without_control
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("status \x1b[2J\x1b[H\x1b[32mOK\x1b[0m", "status OK"),
+        ("\x9b2J\x9b32mOK", "OK"),
+        ("\x1b]0;title\x07a\x1b]8;;http://x\x1b\\b\x9d52;c;x\x9cc", "abc"),
+        ("a\rb\bc\x7fd\x85e\x00", "abcde"),
+        ("safe \u202egnp.exe\u202c \u2066x\u2069", "safe gnp.exe x"),
+        ("two\nlines\tand é 漢 ✓", "two\nlines\tand é 漢 ✓"),
+        ("cut off \x1b", "cut off "),
+    ],
+)
+def test_only_line_feeds_and_tabs_stay(text: str, left: str) -> None:
+    """Sequences go whole, other control characters one by one, and words stay as they are."""
+    assert without_control(text) == left
+
+
+@given(some.text(some.sampled_from("\x1b\x9b\x9d\x07\x1c[]0m;\\\u202e\u2069\n\tab")))
+def test_nothing_is_left_in_any_order(text: str) -> None:
+    """However sequences are nested or cut, no control character but line feed and tab is left."""
+    left = without_control(text)
+    assert not set(left) - set("[]0m;\\\n\tab")
+    assert without_control(left) == left
+
+
+@given(some.text())
+def test_json_says_the_same(text: str) -> None:
+    """JSON is read as what was written, and holds no control character."""
+    shown = json_without_control(json.dumps({text: text}, ensure_ascii=False))
+    assert json.loads(shown) == {text: text}
+    assert without_control(shown) == shown
