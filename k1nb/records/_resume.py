@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,10 @@ from k1nb.secrets import MASK
 
 CONSENT = "apply"
 """Parameter of a notebook that has effects: the id of the plan that is consented to."""
+
+
+_REFUSED = re.compile(r"cell \d+: (UsageError|ParameterError|UnknownName): ")
+"""The reason of a run that broke because of what it was given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,13 @@ def resumption(settings: Settings, run: str) -> Resumption:
             hint=f"begin another: k1nb run {record.notebook} -p {masked}=…",
         )
     return Resumption(record.id, _file(record), dict(record.parameters))
+
+
+def way_on(record: Record) -> str:
+    """Return what to do after a broken run: to resume it, unless that gives the notebook again what it has refused."""
+    if _REFUSED.match(record.reason):
+        return f"begin another with what it wants: k1nb run {record.notebook}; --resume gives it the same again"
+    return f"go on with k1nb run --resume {record.id}"
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from k1nb._plain import without_control
-from k1nb.records import BEGIN, END, HOW_TO_CHECK, NO_CHECKS, number, percent, said, tally, why_not
+from k1nb.records import BEGIN, END, HOW_TO_CHECK, NO_CHECKS, number, percent, said, tally, way_on, why_not
 from k1nb.show._terminal import new_table, print_checks, status_text
 from k1nb.show._words import duration
 
@@ -66,7 +66,7 @@ def print_record(console: Console, record: Record, *, doubts: Iterable[str] = ()
     if change:
         console.print(Text(change, style="dim"), soft_wrap=True)
     if record.verdict == "INTERRUPTED" and not record.running:
-        console.print(Text(f"hint: go on with k1nb run --resume {record.id}"), soft_wrap=True)
+        console.print(Text(f"hint: {way_on(record)}"), soft_wrap=True)
     for line in _facts(record):
         console.print(Text(line), soft_wrap=True)
     if record.checks:

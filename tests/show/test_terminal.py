@@ -89,6 +89,21 @@ def test_records_are_listed_one_a_line() -> None:
     assert "k1nb run daily_health" in printed(show.print_records, [])
 
 
+@pytest.mark.parametrize(
+    ("reason", "hint"),
+    [
+        ("cell 9: UnknownName: no device 'ghost' in the inventory (hint: …)", "begin another with what it wants"),
+        ("cell 7: UsageError: no device is named", "begin another with what it wants"),
+        ("cell 7: ConductorUnreachable: no answer", "go on with k1nb run --resume 20260301-040000"),
+        ("cell 6: stopped by SIGINT", "go on with k1nb run --resume 20260301-040000"),
+    ],
+)
+def test_a_broken_run_says_how_to_go_on(reason: str, hint: str) -> None:
+    """It is worth resuming, but where it broke because of what it was given: that it would be given again."""
+    broken = record(verdict=Verdict.INTERRUPTED, reason=reason, checks=())
+    assert f"hint: {hint}" in printed(show.print_record, broken)
+
+
 def test_a_damaged_record_can_be_printed(settings: Settings) -> None:
     """A record whose manifest is damaged is printed as UNKNOWN, in the list and by itself."""
     damaged = Staging(settings).settle(Staging(settings).begin("tiny"))
