@@ -129,6 +129,14 @@ def test_a_secret_that_others_can_read_is_found(settings: Settings) -> None:
     assert not [check for check in checks if "swordfish" in check.evidence]
 
 
+def test_a_secret_of_the_environment_is_none_of_the_file(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A settings file that others may read is said to hold a secret only where it does."""
+    settings.paths.settings_file.chmod(0o644)
+    monkeypatch.setenv("GITHUB_WEBHOOK_SECRET", "swordfish-9431")
+    check = of(examine(load()), "settings: permissions")
+    assert (check.status, "holds no secret" in check.evidence) == (Status.OK, True)
+
+
 def test_a_project_that_is_no_clone_is_found(settings: Settings, tmp_path: Path) -> None:
     """A project without git around it, and a repository that is not there, fail; a good one is OK."""
     (tmp_path / "firmware").mkdir()
