@@ -179,7 +179,7 @@ def test_a_runner_that_is_killed(settings: Settings, write_notebook: WriteNotebo
     assert not any(alive(int(pid)) for pid in pids.read_text().split())
     record = assert_interrupted(settings, "its process ended before it concluded")
     assert Path(record["folder"]).parent == settings.paths.records
-    assert before <= datetime.fromisoformat(record["ended_at"]) <= after + timedelta(seconds=5)
+    assert before <= datetime.fromisoformat(record["ended_at"]) <= after + timedelta(seconds=20)
     assert k1nb(settings, "records", "verify").returncode == 0
 
 

@@ -18,7 +18,7 @@ from k1nb.records._progress import Progress
 from k1nb.records._record import Record, new_id
 from k1nb.records._resume import CONSENT, resumption
 from k1nb.records._run import parameters_of
-from k1nb.records._staging import refuse_name
+from k1nb.records._staging import Staging, refuse_name
 
 
 def run_notebook(
@@ -61,6 +61,7 @@ def resume_run(
     What the broken run has begun is found and followed, what it has finished is planned no more. `apply` takes the
     place of the consent that was given to it. Raises as `resumption` and `run_notebook`.
     """
+    Staging(settings).sweep()  # or its watchdog might be moving the broken run in while it is read
     found = resumption(settings, broken)
     known = _known(found.file)
     refuse_unknown(known, found.parameters)
