@@ -98,7 +98,7 @@ def page(rows: Sequence[Row], *, scale: float, missing: Sequence[str] = ()) -> s
         "",
         "Written by `make faults`, which breaks the line on purpose, on a Conductor of its own and a simulated device,",
         "and holds each end state to what must be. Every row is a delivery of a fresh commit by the notebook",
-        "`firmware_deploy`.",
+        "`firmware_deploy`, but where its group says another thing.",
         "",
         f"Last written {datetime.now(UTC):%Y-%m-%d %H:%M} UTC with {versions};",
         f"waits scaled by {scale:g}. {len(rows)} of {whole} rows in {minutes:.0f} minutes, {wrong or 'none'} wrong.",
