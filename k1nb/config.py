@@ -351,6 +351,17 @@ def _read(file: Path) -> dict[str, Any]:
         raise SettingError(f"cannot read settings from {file}: {error}", hint="mend the file or remove it") from None
 
 
+def holds_secret(settings: Settings) -> bool:
+    """Tell whether there is a secret in the settings' file, one that the environment overrides included."""
+    file = settings.paths.settings_file
+    try:
+        return any(value for key, value in _read(file).items() if _is_secret(key)) or settings.redact.holds(
+            file.read_bytes() if file.exists() else b""
+        )
+    except (SettingError, OSError):  # what cannot be read may hold one
+        return True
+
+
 def _refuse_unknown_environment() -> None:
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)

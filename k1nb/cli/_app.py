@@ -131,6 +131,8 @@ def main() -> None:
     """
     if sys.stdout is None:  # it was closed by whoever started us
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - open to the end
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - likewise
     try:
         _run()
     except (_NoReader, BrokenPipeError):

@@ -92,7 +92,7 @@ def parameters(ctx: typer.Context, incomplete: str) -> list[str]:
 
     # A line that is not finished is not parsed as a whole: what could not be, is in `args`.
     notebooks = [word for word in (ctx.params.get("notebook"), *ctx.args) if word in shipped()]
-    return _quietly(lambda: [f"{name}=" for book in notebooks for name in parameter_names(book)])(incomplete)
+    return _quietly(lambda: [f"{name}=" for book in notebooks[-1:] for name in parameter_names(book)])(incomplete)
 
 
 services = _quietly(_services)

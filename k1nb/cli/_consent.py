@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from k1nb.plan import Plan
 
-_CONSENT, _JSON = "--apply", "--json"
+_CONSENT, _JSON, _END = "--apply", "--json", "--"
 
 
 def how_to_apply(plan: Plan, *, command: str = "") -> str:
@@ -20,7 +20,9 @@ def how_to_apply(plan: Plan, *, command: str = "") -> str:
     """
     words = list(without_consent(sys.argv[1:]))
     named = command.split()
-    return f"apply it with: {shlex.join(['k1nb', *named, *words[len(named) :], _CONSENT, plan.id])}"
+    given = [*named, *words[len(named) :]]
+    place = given.index(_END) if _END in given else len(given)
+    return f"apply it with: {shlex.join(['k1nb', *given[:place], _CONSENT, plan.id, *given[place:]])}"
 
 
 def without_consent(words: Sequence[str]) -> Iterator[str]:

@@ -112,7 +112,11 @@ def apply(
     elif report:
         _show_report(report)
     elif facts.plan.steps:
-        over = ", and --over-running or, better, new versions" if facts.in_use else ""
+        over = (
+            "\nrunning executions would see that change: add --over-running or, better, new versions"
+            if facts.in_use
+            else ""
+        )
         _output.note(f"nothing was changed; {_consent.how_to_apply(facts.plan)}{over}")
     sys.exit(1 if any(item.status == "failed" for item in report) else 0)
 

@@ -27,7 +27,7 @@ from k1nb.records._parameters import Parameter
 from k1nb.records._processes import processes_of
 from k1nb.records._progress import Moment, Progress
 from k1nb.records._record import Manifest, Record, new_id
-from k1nb.records._resume import way_on
+from k1nb.records._resume import began_at, way_on
 from k1nb.records._retention import Limits, RecordsPruned, prunable, prune_records
 from k1nb.records._run import MIME, Run, connect, parameter_names
 from k1nb.records._runner import resume_run, run_notebook
@@ -76,6 +76,7 @@ __all__ = [
     "Wanted",
     "badge",
     "before",
+    "began_at",
     "cells_of",
     "checks_html",
     "checks_text",

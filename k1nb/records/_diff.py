@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from k1nb.checks import Check, Status
@@ -14,6 +14,7 @@ from k1nb.records._archive import Archive, folders, record_in
 from k1nb.records._cells import cells_of
 from k1nb.records._notebook import heading_of
 from k1nb.records._record import Record
+from k1nb.records._verify import is_as_sealed, known_keys
 
 # What is another one at each look, and means nothing by that: moments, processes, ids, durations of an answer.
 _FLEETING = re.compile(
@@ -160,9 +161,9 @@ def compare(settings: Settings, one: str, other: str = "") -> Difference:
     second = archive.get(other) if other else before(settings, first)
     if second is None:
         raise UnknownName(f"there is no run of {first.notebook} before {first.id}", hint="k1nb records list")
-    if other:
-        return difference(first, second)
-    return difference(second, first)
+    keys = known_keys(settings.paths)
+    first, second = (replace(record, as_sealed=is_as_sealed(record, keys)) for record in (first, second))
+    return difference(first, second) if other else difference(second, first)
 
 
 def summary(change: Difference) -> str:

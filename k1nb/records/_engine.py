@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +77,7 @@ class Engine(NBClientEngine):  # type: ignore[misc] # papermill has no annotatio
                 output_path=output_path,
                 **{name: options[name] for name in said if name in options},
             )
-            with watched(settings, record.id):
-                cls._run(manager, kernel_name, foreign, staging=staging, record=record, settings=settings, **options)
+            cls._run(manager, kernel_name, foreign, staging=staging, record=record, settings=settings, **options)
         return manager.masked()
 
     @classmethod
@@ -87,29 +86,31 @@ class Engine(NBClientEngine):  # type: ignore[misc] # papermill has no annotatio
     ) -> None:
         """Execute the notebook and move its record in, whatever happens."""
         reason = ""
-        try:
-            manager.notebook_start()
-            _refuse(foreign)
-            cls.execute_managed_notebook(manager, kernel_name, record=record, **options)
-        except RunBroken as error:
-            reason = error.message
-            raise
-        except Stopped as stopped:
-            reason = _in_cell(manager, stopped.message)
-            stopped.hint = f"k1nb records show {record.id}; k1nb run --resume {record.id} goes on"
-            raise
-        except BaseException as error:
-            reason = _in_cell(manager, words(type(error).__name__, str(error)))
-            raise
-        finally:
-            manager.cleanup_pbar()
-            manager.notebook_complete()
-            reason, told = why(manager.nb, staging.staged(record.id).manifest, reason)
-            settled = close(staging, record, manager.nb, reason)
-            told = told and (bool(reason) or not settled.reason)
-            manager.publish()
-            if not told:
-                raise untold(settled)
+        with ExitStack() as watching:
+            try:
+                watching.enter_context(watched(options["settings"], record.id))
+                manager.notebook_start()
+                _refuse(foreign)
+                cls.execute_managed_notebook(manager, kernel_name, record=record, **options)
+            except RunBroken as error:
+                reason = error.message
+                raise
+            except Stopped as stopped:
+                reason = _in_cell(manager, stopped.message)
+                stopped.hint = f"k1nb records show {record.id}; k1nb run --resume {record.id} goes on"
+                raise
+            except BaseException as error:
+                reason = _in_cell(manager, words(type(error).__name__, str(error)))
+                raise
+            finally:
+                manager.cleanup_pbar()
+                manager.notebook_complete()
+                reason, told = why(manager.nb, staging.staged(record.id).manifest, reason)
+                settled = close(staging, record, manager.nb, reason)
+                told = told and (bool(reason) or not settled.reason)
+                manager.publish()
+                if not told:
+                    raise untold(settled)
 
     @classmethod
     def execute_managed_notebook(

@@ -64,7 +64,8 @@ def resumption(settings: Settings, run: str) -> Resumption:
 def way_on(record: Record) -> str:
     """Return what to do after a broken run: to resume it, unless that gives the notebook again what it has refused."""
     if _REFUSED.match(record.reason):
-        return f"begin another with what it wants: k1nb run {record.notebook}; --resume gives it the same again"
+        notebook = record.notebook if record.notebook in shipped() else _own_file(record) or f"{record.notebook}.ipynb"
+        return f"begin another with what it wants: k1nb run {notebook}; --resume gives it the same again"
     return f"go on with k1nb run --resume {record.id}"
 
 
@@ -97,6 +98,14 @@ def _refuse_resumed(settings: Settings, run: str) -> None:
                 f"run {other.id} has gone on from run {run}, and concluded: {other.verdict}",
                 hint=f"begin another: k1nb run {other.notebook}",
             )
+
+
+def began_at(settings: Settings, record: Record) -> datetime:
+    """Return when a run began, or the first of the broken ones that it goes on from, as far as their records tell."""
+    try:
+        return began(Archive(settings.paths), record) or record.started_at
+    except (UnknownName, RecordError):
+        return record.started_at
 
 
 def began(archive: Archive, record: Record) -> datetime | None:

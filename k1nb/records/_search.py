@@ -17,7 +17,7 @@ from k1nb.records._archive import record_in, staged_records
 from k1nb.records._index import MENTIONS, Index, Progress
 from k1nb.records._minisign import PublicKey
 from k1nb.records._record import Record
-from k1nb.records._table import WORST_FIRST
+from k1nb.records._table import WORST_FIRST, tally
 from k1nb.records._verify import is_as_sealed, known_keys
 
 _WORDS = re.compile(r'"([^"]*)"?|([^\s"]+)')
@@ -63,7 +63,10 @@ class Hit:
     snippet: str = ""
     """What stands around the first words that were found, these between `BEGIN` and `END`."""
     as_sealed: bool | None = None
-    """What its manifest says is what was signed, and what is shown here; None where that was not looked at."""
+    """Its manifest is what was signed, and has this verdict, notebook and tally; None where that was not looked at.
+
+    Check and snippet are the index's, which is not signed.
+    """
 
     def as_dict(self) -> dict[str, Any]:
         """Return the hit as JSON-able data."""
@@ -141,7 +144,9 @@ def _looked_at(hit: Hit, keys: Mapping[str, PublicKey]) -> Hit:
         record = record_in(hit.folder)
     except FileNotFoundError:  # it went meanwhile
         return hit
-    return replace(hit, as_sealed=bool(is_as_sealed(record, keys)) and record.verdict is hit.verdict)
+    shown = (hit.verdict, hit.notebook, hit.tally)
+    true = bool(is_as_sealed(record, keys)) and shown == (record.verdict, record.notebook, tally(record.checks))
+    return replace(hit, as_sealed=true)
 
 
 def _fits(record: Record, wanted: Wanted) -> bool:
@@ -242,14 +247,14 @@ def _cut(
 def _hit(
     connection: sqlite3.Connection, row: Any, folder: Path, phrases: Sequence[str], check: str, status: str
 ) -> Hit:
-    key, run, notebook, verdict, began, seconds, tally, why = row
+    key, run, notebook, verdict, began, seconds, counts, why = row
     return Hit(
         run=run,
         notebook=notebook,
         verdict=Verdict(verdict),
         began=datetime.fromtimestamp(began, UTC),
         seconds=seconds,
-        tally=tally,
+        tally=counts,
         why=why,
         folder=folder / run,
         check=_best(connection, key, phrases, check, status),

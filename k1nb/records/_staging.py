@@ -270,8 +270,11 @@ def _is_own(manifest: Manifest) -> bool:
 
 def _last_written(record: Record) -> datetime:
     """Return when a run has written into its folder last: after that nothing is known of it."""
-    written = (file.stat().st_mtime for file in record.folder.iterdir())
-    return max(record.started_at, *(datetime.fromtimestamp(at, UTC) for at in written))
+    times = [record.started_at]
+    for file in record.folder.iterdir():
+        with suppress(OSError):  # it has gone, or is none that can be looked at
+            times.append(datetime.fromtimestamp(file.lstat().st_mtime, UTC))
+    return max(times)
 
 
 def _hold(file: Path) -> None:

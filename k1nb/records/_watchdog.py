@@ -17,22 +17,38 @@ from k1nb.records._staging import Staging
 
 @contextmanager
 def watched(settings: Settings, run: str) -> Iterator[None]:
-    """Have the run of this process ended and moved in should the process be killed in this block; raises OSError."""
-    watchdog = subprocess.Popen(
-        [sys.executable, "-I", "-S", _end_of_parent.__file__, sys.executable, "-m", __name__, run],
-        cwd=Path(k1nb.__file__).parents[1],  # from where it is found also where it was never installed
-        # Marked as a service, for it must outlive a run that this one is started by.
-        env=environment(settings, **variables(settings) | {RUN: ""}),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    """Have the run of this process ended and moved in should the process be killed in this block.
+
+    Where the system gives no process for that, the next start does it.
+    """
+    watchdog = _start(settings, run)
     try:
         yield
     finally:
-        with suppress(BrokenPipeError):  # somebody has killed it
-            watchdog.communicate(b".")
+        if watchdog is not None:
+            _end(watchdog, settings.timings.child_stop)
+
+
+def _start(settings: Settings, run: str) -> subprocess.Popen[bytes] | None:
+    with suppress(OSError):
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", _end_of_parent.__file__, sys.executable, "-m", __name__, run],
+            cwd=Path(k1nb.__file__).parents[1],  # from where it is found also where it was never installed
+            # Marked as a service, for it must outlive a run that this one is started by.
+            env=environment(settings, **variables(settings) | {RUN: ""}),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    return None
+
+
+def _end(watchdog: subprocess.Popen[bytes], within: float) -> None:
+    with suppress(BrokenPipeError, subprocess.TimeoutExpired):  # somebody has killed it, or stopped it
+        watchdog.communicate(b".", timeout=within)
+    watchdog.kill()
+    watchdog.wait()
 
 
 def settle_lost(run: str, ended_at: float) -> None:

@@ -106,9 +106,14 @@ def print_hits(console: Console, hits: Sequence[Hit]) -> None:
         console.print(head, soft_wrap=True)
         if doubtful:
             console.print(Text(f"  {_not_sealed(hit.run)}", _DOUBT), soft_wrap=True)
-        console.print(Text(f"  {hit.check or hit.why or hit.tally}"), soft_wrap=True)
+        console.print(Text(f"  {_one_line(hit.check or hit.why or hit.tally)}"), soft_wrap=True)
         if hit.snippet:
-            console.print(Text("  ").append_text(_marked(hit.snippet)), soft_wrap=True)
+            console.print(Text("  ").append_text(_marked(_one_line(hit.snippet))), soft_wrap=True)
+
+
+def _one_line(text: str) -> str:
+    """Return what others wrote so that none of it can pass for a line of ours."""
+    return " ".join(text.splitlines())
 
 
 def _marked(snippet: str) -> Text:

@@ -14,9 +14,9 @@ from pydantic import BaseModel, Field, StrictBool, StrictFloat, StrictInt, Stric
 
 from k1nb._process import run_child
 from k1nb.checks import Status, Verdict
-from k1nb.config import environment, variables
+from k1nb.config import Settings, environment, variables
 from k1nb.errors import RetryableFailure, TerminalFailure
-from k1nb.records import Record, find_run, new_id, place_of, tally, tell_to_end, worst_first
+from k1nb.records import Record, began_at, find_run, new_id, place_of, tally, tell_to_end, worst_first
 from k1nb.records.schedules import values_for
 from k1nb.workers._task import TaskContext, task
 
@@ -71,7 +71,7 @@ async def run_runbook(words: RunbookIn, context: TaskContext) -> RunbookOut:
     arguments = [word for name, text in texts.items() for word in ("-p", f"{name}={text}")]
     record, code = await _once(words.notebook, arguments, context)
     passes = record.passes and record.verdict.passes(strict=words.strict)
-    return await asyncio.to_thread(_outcome, record, code, passes)
+    return await asyncio.to_thread(_outcome, context.settings, record, code, passes)
 
 
 def _text(value: Scalar) -> str:
@@ -167,12 +167,12 @@ async def _until_over(record: Record, context: TaskContext) -> Record:
     return record
 
 
-def _outcome(record: Record, code: int | None, passes: bool) -> RunbookOut:
+def _outcome(settings: Settings, record: Record, code: int | None, passes: bool) -> RunbookOut:
     place = place_of(record)
     counted = tally(record.checks)
     return RunbookOut(
         run=record.id,
-        began_at=record.started_at.astimezone(UTC).isoformat(timespec="seconds"),
+        began_at=began_at(settings, record).astimezone(UTC).isoformat(timespec="seconds"),
         notebook=record.notebook,
         verdict=record.verdict.value,
         passes=passes,

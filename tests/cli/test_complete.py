@@ -78,6 +78,8 @@ def test_the_script_is_shown(shell: Path) -> None:
         (("schedule", "add", "morning", "daily_health", "--zone", "Europe/Berl"), ["Europe/Berlin"]),
         (("run", "fleet_rollout", "-p", "so"), ["soak_seconds="]),
         (("run", "nothing_such", "-p", "so"), []),
+        (("schedule", "add", "fleet_rollout", "daily_health", "-p", "h"), ["hours="]),
+        (("schedule", "add", "fleet_rollout", "daily_health", "-p", "so"), []),
         (("run", "-p", "so"), []),
         (("records", "list", "--verdict", "U"), ["UNKNOWN"]),
         (("records", "search", "--device", ""), ["bench", "stage"]),

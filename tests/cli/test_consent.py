@@ -50,6 +50,12 @@ def test_another_command_may_apply_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert how_to_apply(PLAN, command="rollout apply") == told
 
 
+def test_consent_stands_before_words_that_are_no_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes behind `--` is no option, so that a plan's id stands before it."""
+    monkeypatch.setattr("sys.argv", ["k1nb", "rollback", "--", "-dev"])
+    assert how_to_apply(PLAN) == f"apply it with: k1nb rollback --apply {PLAN.id} -- -dev"
+
+
 def test_only_a_plan_that_a_notebook_applies_speaks_of_it() -> None:
     """What a plan says of itself names Jupyter only where a notebook takes its id."""
     assert "Jupyter" not in PLAN.how_to_apply

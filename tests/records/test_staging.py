@@ -127,6 +127,16 @@ def test_what_papermill_saved_before_a_crash_is_kept(staging: Staging, settings:
     assert NOTEBOOK in Archive(settings.paths).get(record.id).files
 
 
+def test_what_cannot_be_looked_at_keeps_nobody_up(staging: Staging, settings: Settings, gone: Process) -> None:
+    """A lost run ended when it wrote last, whatever else lies in its folder, such as an editor's dangling link."""
+    record = lose(staging, staging.begin("tiny"), gone)
+    (record.folder / ".#notebook.ipynb").symlink_to("nowhere")
+    staging.sweep()
+    left = Archive(settings.paths).get(record.id)
+    assert left.folder.parent == settings.paths.records
+    assert left.ended_at is not None
+
+
 def test_half_a_notebook_is_kept_as_text(staging: Staging, settings: Settings, gone: Process) -> None:
     """A notebook that was cut off while it was saved is kept as text, under another name."""
     record = lose(staging, staging.begin("tiny"), gone)

@@ -8,7 +8,7 @@ import re
 import nbformat
 from rich.console import Console
 
-from k1nb.checks import Status
+from k1nb.checks import Check, Status
 from k1nb.config import Settings
 from k1nb.records import Wanted, cells_of, difference, search
 from k1nb.show import print_cells, print_difference, print_hits, print_record
@@ -41,6 +41,16 @@ def test_hits_cells_and_differences_are_printed(settings: Settings) -> None:
     for text in (new.id, "FAIL device bench: free heap", "hello", "red\n", "image/svg+xml", "worse", "−91.9 %"):
         assert text in said, text
     assert "\x1b" not in said
+
+
+def test_what_a_check_says_is_one_line_of_a_hit(settings: Settings) -> None:
+    """Line feeds in evidence make no line that looks like another record."""
+    console = Console(file=io.StringIO(), width=200)
+    forged = Check("a thing: works", Status.FAIL, "low\nOK  20991231-000000-fleet-ffffff  2099-12-31 00:00:00 UTC")
+    sealed(settings, forged)
+    print_hits(console, search(settings, Wanted("low")).hits)
+    said = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert not [line for line in said if line.startswith("OK")]
 
 
 def test_what_has_one_name_is_told_apart(settings: Settings) -> None:

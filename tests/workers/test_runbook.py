@@ -118,6 +118,9 @@ def test_a_killed_run_is_interrupted_and_resumed_by_the_next_attempt(settings: S
     resumed = find_run(settings, again.run)
     assert resumed is not None
     assert resumed.manifest.resumes == lost.run
+    first = find_run(settings, lost.run)
+    assert first is not None
+    assert again.began_at == lost.began_at == first.started_at.isoformat(timespec="seconds")
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from k1nb.config import Settings
+from k1nb.config import Settings, holds_secret
 from k1nb.errors import K1Error, PrerequisiteError
 from k1nb.stack._boot import FIRST_WITH_CACHE, boot_files
 from k1nb.stack._jar import SERVER, sum_of, verified_before
@@ -148,7 +148,7 @@ def _port(name: str, endpoint: Endpoint, ours: Sequence[psutil.Process]) -> Port
 
 def kept(settings: Settings) -> list[Kept]:
     """Return the files that may hold secrets, as far as they are there: settings, and simulators' tokens."""
-    files = [(settings.paths.settings_file, _holds_secret(settings, settings.paths.settings_file))]
+    files = [(settings.paths.settings_file, holds_secret(settings))]
     files += [(file, True) for file in sorted(settings.paths.simulators.glob("*/token"))]
     found = []
     for file, secret in files:
@@ -156,14 +156,6 @@ def kept(settings: Settings) -> list[Kept]:
             facts = file.stat()
             found.append(Kept(file, facts.st_mode, facts.st_uid == os.getuid(), secret))
     return found
-
-
-def _holds_secret(settings: Settings, file: Path) -> bool:
-    """Tell whether one of the secrets that are set stands in a file: others come from the environment."""
-    try:
-        return settings.redact.holds(file.read_bytes())
-    except OSError:
-        return True
 
 
 def projects(settings: Settings) -> Mapping[str, tuple[Path, str]]:

@@ -135,6 +135,9 @@ def test_a_secret_of_the_environment_is_none_of_the_file(settings: Settings, mon
     monkeypatch.setenv("GITHUB_WEBHOOK_SECRET", "swordfish-9431")
     check = of(examine(load()), "settings: permissions")
     assert (check.status, "holds no secret" in check.evidence) == (Status.OK, True)
+    with settings.paths.settings_file.open("a") as file:
+        file.write('github_webhook_secret = "another-8824"\n')
+    assert of(examine(load()), "settings: permissions").status is Status.FAIL  # it is overridden, and still there
 
 
 def test_a_project_that_is_no_clone_is_found(settings: Settings, tmp_path: Path) -> None:
