@@ -163,6 +163,19 @@ def test_a_runner_that_is_told_to_end(
     assert Path(record["folder"]).parent == settings.paths.records
 
 
+def test_a_runner_that_is_told_to_end_as_it_begins(settings: Settings, write_notebook: WriteNotebook) -> None:
+    """A signal that comes with the very first sign of a run leaves it whole and sealed, with what ended it."""
+    command = [sys.executable, "-m", "k1nb", "run", str(write_notebook(check("OK")))]
+    with subprocess.Popen(command, env={**os.environ, "K1NB_HOME": str(settings.home)}) as runner:
+        while not list(settings.paths.staging.glob("2*/manifest.json")):
+            assert runner.poll() is None
+        runner.send_signal(signal.SIGTERM)
+        assert runner.wait() == 128 + signal.SIGTERM
+    record = only_record(settings)
+    assert (record["verdict"], Path(record["folder"]).parent) == ("INTERRUPTED", settings.paths.records)
+    assert record["reason"].endswith("stopped by SIGTERM")
+
+
 def test_a_runner_that_is_killed(settings: Settings, write_notebook: WriteNotebook, pids: Path) -> None:
     """A runner that gets SIGKILL leaves nothing alive, and a run that is sealed as INTERRUPTED at once.
 

@@ -23,7 +23,7 @@ from k1nb.records._progress import Progress
 from k1nb.records._record import Record, versions_of
 from k1nb.records._resume import claimed
 from k1nb.records._run import UNNAMED, parameters_of, target_of
-from k1nb.records._signals import raising
+from k1nb.records._signals import Signals, raising
 from k1nb.records._staging import KERNEL_LOG, Staging
 from k1nb.records._watchdog import watched
 from k1nb.secrets import Redactor
@@ -57,8 +57,10 @@ class Engine(NBClientEngine):  # type: ignore[misc] # papermill has no annotatio
         foreign = foreign_kernel(nb.metadata, kernel_name)
         parameters = {} if foreign else refuse_parameters(nb, settings.redact)
         staging = Staging(settings)
-        with raising(), masked_logging(settings.redact):
+        with raising() as signals, masked_logging(settings.redact):
             with claimed(settings, resumes):
+                staging.sweep()
+                signals.hold()  # until there is somebody to close what is staged now
                 record = staging.update(
                     staging.begin(_name(input_path), run=run),
                     parameters=parameters,
@@ -77,19 +79,29 @@ class Engine(NBClientEngine):  # type: ignore[misc] # papermill has no annotatio
                 output_path=output_path,
                 **{name: options[name] for name in said if name in options},
             )
-            cls._run(manager, kernel_name, foreign, staging=staging, record=record, settings=settings, **options)
+            options["settings"] = settings
+            cls._run(manager, kernel_name, foreign, staging=staging, record=record, signals=signals, **options)
         return manager.masked()
 
     @classmethod
     def _run(
-        cls, manager: Manager, kernel_name: str, foreign: str, *, staging: Staging, record: Record, **options: Any
+        cls,
+        manager: Manager,
+        kernel_name: str,
+        foreign: str,
+        *,
+        staging: Staging,
+        record: Record,
+        signals: Signals,
+        **options: Any,
     ) -> None:
         """Execute the notebook and move its record in, whatever happens."""
         reason = ""
         with ExitStack() as watching:
             try:
-                watching.enter_context(watched(options["settings"], record.id))
                 manager.notebook_start()
+                watching.enter_context(watched(options["settings"], record.id))
+                signals.release()
                 _refuse(foreign)
                 cls.execute_managed_notebook(manager, kernel_name, record=record, **options)
             except RunBroken as error:
@@ -103,6 +115,7 @@ class Engine(NBClientEngine):  # type: ignore[misc] # papermill has no annotatio
                 reason = _in_cell(manager, words(type(error).__name__, str(error)))
                 raise
             finally:
+                signals.hold()
                 manager.cleanup_pbar()
                 manager.notebook_complete()
                 reason, told = why(manager.nb, staging.staged(record.id).manifest, reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -23,9 +24,18 @@ def check(status: str, name: str = "a thing: works", evidence: str = "seen") -> 
     )
 
 
+def watchdogs_of(runner: psutil.Process) -> list[psutil.Process]:
+    """Return the processes that wait for the end of a runner."""
+    found = []
+    for process in runner.children():
+        with suppress(psutil.Error):  # one that has ended and waits to be reaped has no command line
+            found += [process] if "_end_of_parent" in " ".join(process.cmdline()) else []
+    return found
+
+
 def kill_with_watchdog(runner: int) -> None:
     """Kill a runner and the process that waits for its end, the latter first."""
-    (watchdog,) = [p for p in psutil.Process(runner).children() if "_end_of_parent" in " ".join(p.cmdline())]
+    (watchdog,) = watchdogs_of(psutil.Process(runner))
     watchdog.kill()
     psutil.wait_procs([watchdog], timeout=0.1)
     psutil.Process(runner).kill()

@@ -31,6 +31,22 @@ def test_the_first_signal_is_raised_and_the_others_are_ignored(number: signal.Si
     assert [signal.getsignal(each) for each in NUMBERS] == before
 
 
+def test_what_comes_while_they_are_held_is_raised_on_release() -> None:
+    """Nothing is cut short until then, and nothing that came is forgotten; once released they are raised at once."""
+    with raising() as signals:
+        signals.hold()
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(Stopped) as stopped:
+            signals.release()
+        assert stopped.value.message == "stopped by SIGTERM"
+    with raising() as signals:
+        signals.hold()
+        signals.release()
+        with pytest.raises(Stopped) as stopped:
+            signal.raise_signal(signal.SIGHUP)
+        assert stopped.value.message == "stopped by SIGHUP"
+
+
 def test_what_was_ignored_stays_ignored() -> None:
     """A run under nohup outlives the hang-up of its terminal."""
     run = "from k1nb.records._signals import raising\nwith raising(): signal.raise_signal(1)\nprint('on')"

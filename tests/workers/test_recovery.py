@@ -41,7 +41,7 @@ async def test_a_killed_hosts_task_goes_on_at_once(scratch: Scratch, conductor_u
     runs = tmp_path / "runs"
 
     async def begun() -> bool:
-        return runs.exists()
+        return runs.exists() and runs.read_text().endswith("\n")
 
     async with victim(tmp_path, conductor_url, name) as host:
         execution_id = await scratch.start(name, text="x")
