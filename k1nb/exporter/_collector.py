@@ -60,7 +60,6 @@ def device_samples(watch: DeviceWatch) -> Iterator[Sample]:
     labels = (device.name, device.mac, device.role, device.kind)
     yield m.UP, labels, watch.up
     yield m.FOREIGN, labels, watch.foreign
-    yield m.REBOOTS, labels, watch.reboots
     yield m.OTA, labels, watch.held()
     if watch.answered_at is not None:
         yield m.AGE, labels, time.monotonic() - watch.answered_at
@@ -76,6 +75,8 @@ def device_samples(watch: DeviceWatch) -> Iterator[Sample]:
     if info is not None:
         facts = (info.ip, info.idf_version or "", info.framework or "", watch.build_id, pattern.id if pattern else "")
         yield m.INFO, (*labels, *facts), 1
+    # Read last, for looks go on meanwhile: what is told after a restart comes with that restart counted.
+    yield m.REBOOTS, labels, watch.reboots
 
 
 def conductor_samples(watch: ConductorWatch) -> Iterator[Sample]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -25,7 +26,7 @@ def check(status: str, name: str = "a thing: works", evidence: str = "seen") -> 
 
 
 def watchdogs_of(runner: psutil.Process) -> list[psutil.Process]:
-    """Return the processes that wait for the end of a runner."""
+    """Return the processes that wait for the end of a runner, as far as they have come to be what they are."""
     found = []
     for process in runner.children():
         with suppress(psutil.Error):  # one that has ended and waits to be reaped has no command line
@@ -33,9 +34,17 @@ def watchdogs_of(runner: psutil.Process) -> list[psutil.Process]:
     return found
 
 
+def watchdog_of(runner: psutil.Process) -> psutil.Process:
+    """Return the process that waits for the end of a runner, once it shows its command line."""
+    while not (found := watchdogs_of(runner)):
+        time.sleep(0.01)
+    (watchdog,) = found
+    return watchdog
+
+
 def kill_with_watchdog(runner: int) -> None:
     """Kill a runner and the process that waits for its end, the latter first."""
-    (watchdog,) = watchdogs_of(psutil.Process(runner))
+    watchdog = watchdog_of(psutil.Process(runner))
     watchdog.kill()
     psutil.wait_procs([watchdog], timeout=0.1)
     psutil.Process(runner).kill()

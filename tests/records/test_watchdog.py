@@ -13,13 +13,13 @@ from k1nb.config import Settings
 from k1nb.records import run_notebook
 from k1nb.records._watchdog import watched
 from k1nb.timings import Timings
-from tests.records.conftest import WriteNotebook, check, watchdogs_of
+from tests.records.conftest import WriteNotebook, check, watchdog_of, watchdogs_of
 
 
 def test_it_ends_with_what_it_watches(settings: Settings) -> None:
     """While a run lasts there is one process more, which has nothing of ours but its run's id, and then none."""
     with watched(settings, "20260301-040506-tiny-0a1b2c"):
-        (watchdog,) = watchdogs_of(psutil.Process())
+        watchdog = watchdog_of(psutil.Process())
         assert watchdog.cmdline()[-1] == "20260301-040506-tiny-0a1b2c"
     assert watchdogs_of(psutil.Process()) == []
 
@@ -29,7 +29,7 @@ def test_one_that_is_stopped_holds_nobody_up(settings: Settings) -> None:
     impatient = settings.model_copy(update={"timings_scale": 0.05})
     assert impatient.timings.child_stop < Timings().child_stop
     with watched(impatient, "20260301-040506-tiny-0a1b2c"):
-        (watchdog,) = watchdogs_of(psutil.Process())
+        watchdog = watchdog_of(psutil.Process())
         watchdog.suspend()
     assert not watchdog.is_running()
 
