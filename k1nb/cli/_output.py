@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from k1nb._plain import json_without_control, without_control
+from k1nb.cli import _complete
 from k1nb.errors import K1Error, ParameterError
 
 if TYPE_CHECKING:
@@ -22,6 +23,16 @@ if TYPE_CHECKING:
     from k1nb.config import Settings
 
 PIPED_WIDTH = 240
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--parameter",
+        "-p",
+        metavar="NAME=VALUE",
+        help="Value of a parameter, as text.",
+        autocompletion=_complete.parameters,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
 

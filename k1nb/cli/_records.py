@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from k1nb.cli import _complete, _output, _records_find, _records_seal
-from k1nb.cli._output import Json
+from k1nb.cli._output import Json, Parameters
 from k1nb.cli._progress import run_line
 from k1nb.cli._records_find import Notebook, OfVerdict, Since
 from k1nb.errors import UsageError
@@ -51,16 +51,7 @@ def run(
             autocompletion=_complete.notebooks,
         ),
     ] = "",
-    parameters: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--parameter",
-            "-p",
-            metavar="NAME=VALUE",
-            help="Value of a parameter, as text.",
-            autocompletion=_complete.parameters,
-        ),
-    ] = None,
+    parameters: Parameters = None,
     apply: Annotated[str, typer.Option("--apply", metavar="plan-…", help="Plan that is consented to.")] = "",
     resume: Annotated[
         str,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from k1nb.cli import _complete, _output
-from k1nb.cli._output import Json
+from k1nb.cli._output import Json, Parameters
 from k1nb.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,16 +45,7 @@ def add(
             autocompletion=_complete.zones,
         ),
     ] = "UTC",
-    parameters: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--parameter",
-            "-p",
-            metavar="NAME=VALUE",
-            help="Value of a parameter, as text.",
-            autocompletion=_complete.parameters,
-        ),
-    ] = None,
+    parameters: Parameters = None,
     strict: Annotated[bool, typer.Option("--strict", help="Let it fail on WARN as well.")] = False,
     catch_up: Annotated[
         bool, typer.Option("--catch-up", help="Run later, one after another, what was due while the server was down.")
