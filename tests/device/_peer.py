@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import hmac
 import socket
 import struct
+import sys
+import termios
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
-from time import sleep
+from time import monotonic, sleep
 
 Talk = Callable[[socket.socket, int], None]
 """What the peer does with its connection to the sender and the size it was promised."""
@@ -129,7 +132,11 @@ def listening(peer: Peer) -> Iterator[Peer]:
 
 
 def reset(connection: socket.socket) -> None:
-    """Cut a connection as a device does that loses power: with a reset."""
+    """Cut a connection as a device does that loses power: with a reset, once what was said has arrived."""
+    deadline = monotonic() + 10
+    while int.from_bytes(fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4)), sys.byteorder):
+        assert monotonic() < deadline
+        sleep(0.001)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
 

@@ -247,8 +247,6 @@ def test_a_reset_connection_is_a_failure(paths: Paths, after: int, mode: OtaMode
     peer = Peer()
 
     def talk(connection: socket.socket, _: int) -> None:
-        # Without it the reset would overtake what was answered.
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         while len(peer.image) < after and (data := peer.read(connection)):
             if len(peer.image) < after:
                 connection.sendall(str(len(data)).encode())
@@ -311,8 +309,6 @@ def test_an_error_line_is_heard_though_the_connection_is_reset(paths: Paths) -> 
     peer = Peer()
 
     def talk(connection: socket.socket, _: int) -> None:
-        # Without it the reset would overtake what was said.
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for _ in range(20):
             connection.sendall(str(len(peer.read(connection))).encode())
         connection.sendall(b"Flash Write Failed\r\n")
