@@ -151,8 +151,9 @@ def server_properties(settings: Settings) -> dict[str, str]:
         # there is none, and its probe would make /actuator/health say DOWN
         "management.health.elasticsearch.enabled": "false",
         "conductor.app.ownerEmailMandatory": "true",
-        # the default of 500 ms makes the sweeper forget executions under load
-        "conductor.app.lockTimeToTry": "30s",
+        # The default of 500 ms makes the sweeper forget executions under load; the lock of one that has just ended is
+        # waited for in vain, so this is longer than a holder waits for the database and shorter than a client waits.
+        "conductor.app.lockTimeToTry": "20s",
         # A task that is polled while the server still decides is looked at again only at the workflow's own time-out,
         # by default up to an hour later: a lost worker goes unnoticed that long. It costs one look per execution.
         "conductor.app.maxPostponeDurationSeconds": "15",

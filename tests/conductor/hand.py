@@ -11,7 +11,8 @@ import httpx
 from k1nb._http import options
 from k1nb.conductor import Definitions
 
-PATIENCE = 60.0
+PATIENCE = 120.0
+"""A JOIN whose turn the server has lost under load is found by its sweeper a minute and a half later."""
 Answer = tuple[str, Mapping[str, Any]]
 """A task status and an output."""
 
@@ -36,7 +37,7 @@ class Hand:
     """Every way that an execution finished by hand has gone in this process."""
 
     def __init__(self, url: str) -> None:
-        self._http = httpx.Client(**options(30.0, url))
+        self._http = httpx.Client(**options(PATIENCE, url))
 
     def close(self) -> None:
         """Close the client."""

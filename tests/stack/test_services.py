@@ -63,7 +63,7 @@ def test_the_server_listens_on_loopback_at_the_address_of_the_settings(settings:
     properties = server_properties(settings)
     assert properties["server.address"] == "127.0.0.1"
     assert properties["server.port"] == str(settings.conductor_port)
-    assert properties["conductor.app.lockTimeToTry"] == "30s"
+    assert properties["conductor.app.lockTimeToTry"] == "20s"
     assert properties["conductor.app.maxPostponeDurationSeconds"] == "15"
     assert [str(end) for end in endpoints(settings, "conductor")] == [f"127.0.0.1:{settings.conductor_port}"]
 
