@@ -14,6 +14,7 @@ from k1nb.records._life import life_of
 from k1nb.records._record import Manifest, Record, read_manifest
 
 LOST = "its process ended before it concluded"
+UNSEEN = f"{LOST}; when is not known, its end here is when it wrote last"
 
 
 class Archive:

@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 
+from k1nb.checks import Verdict
 from k1nb.config import Settings
 from k1nb.paths import private, unwritable, write_text
 from k1nb.records import _html
 from k1nb.records._archive import record_in
 from k1nb.records._index import Progress
 from k1nb.records._record import NOTEBOOK
-from k1nb.records._search import Hit, Wanted, search
+from k1nb.records._search import Hit, Wanted, looked_at, search
 from k1nb.records._table import label
 from k1nb.records._when import duration
 
@@ -31,7 +32,7 @@ def write_archive_page(settings: Settings) -> Path:
 
     Raises StorageError.
     """
-    found = search(settings, Wanted(), limit=NEWEST)
+    found = looked_at(settings, search(settings, Wanted(), limit=NEWEST))
     file = private(settings.paths.archive) / PAGE
     write_text(file, settings.redact(_page(found.hits, settings.paths.archive, more=found.more)))
     return file
@@ -120,10 +121,11 @@ def _strip(hits: Sequence[Hit]) -> str:
     """Return a picture of the last runs, oldest first: one bar each, shorter where nobody has to look."""
     bars = ""
     for place, hit in enumerate(reversed(hits[:_STRIP])):
-        height = 10 if hit.verdict.passes() else 20
-        title = escape(f"{hit.verdict} {hit.began:%Y-%m-%d %H:%M} UTC {hit.why}".strip())
+        height = 10 if _kind(hit).passes() else 20
+        mark = "?" if _doubtful(hit) else ""
+        title = escape(f"{hit.verdict}{mark} {hit.began:%Y-%m-%d %H:%M} UTC {hit.why}".strip())
         bars += (
-            f'<a href="#{escape(hit.run)}"><rect class="{escape(hit.verdict)}" x="{place * 8}" y="{20 - height}" '
+            f'<a href="#{escape(hit.run)}"><rect class="{_kind(hit)}" x="{place * 8}" y="{20 - height}" '
             f'width="6" height="{height}" rx="1"><title>{title}</title></rect></a>'
         )
     width = 8 * min(len(hits), _STRIP)
@@ -143,11 +145,23 @@ def _run(hit: Hit, number: int, made: set[str]) -> str:
     link = f'<a href="{escape(address)}">{name}</a>' if there else name
     took = f" {duration(hit.seconds)}" if hit.seconds is not None else ""
     said = _html.words(hit.why) if hit.why else escape(hit.tally)
+    if _doubtful(hit):
+        said = _html.not_as_sealed(hit.run)
+    badge = _html.badge(hit.verdict, doubtful=_doubtful(hit))
     return (
-        f'<li class="{hit.verdict} n{number}" id="{escape(hit.run)}"><span class="when">{hit.began:%H:%M}</span>'
-        f'{_html.badge(hit.verdict)} <strong>{link}</strong><span class="faint small">{took}</span>'
+        f'<li class="{_kind(hit)} n{number}" id="{escape(hit.run)}"><span class="when">{hit.began:%H:%M}</span>'
+        f'{badge} <strong>{link}</strong><span class="faint small">{took}</span>'
         f'<div class="said">{said}</div><div class="mono small faint">{escape(hit.run)}</div></li>'
     )
+
+
+def _doubtful(hit: Hit) -> bool:
+    return hit.as_sealed is False
+
+
+def _kind(hit: Hit) -> Verdict:
+    """Return the verdict whose colour and filter a run has: whoever looks for failures is shown forgeries, too."""
+    return Verdict.FAIL if _doubtful(hit) else hit.verdict
 
 
 def _styles(numbers: Iterable[int]) -> str:

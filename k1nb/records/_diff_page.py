@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
-from k1nb.checks import Check
+from k1nb.checks import Check, Verdict
 from k1nb.config import Settings
 from k1nb.records import _html
 from k1nb.records._diff import Change, CheckChange, Difference, Measured, number, percent, said, summary
@@ -19,9 +19,11 @@ _KIND = "full stack named"
 def difference_page(settings: Settings, change: Difference) -> str:
     """Return a difference as one self-contained HTML page; secrets are masked."""
     old, new = change.old, change.new
-    verdicts = new.verdict if old.verdict is new.verdict else f"{old.verdict} → {new.verdict}"
+    words = [f"{record.verdict}{'?' * _doubtful(record)}" for record in (old, new)]
+    verdicts = " → ".join(dict.fromkeys(words))
+    kind = Verdict.FAIL if _doubtful(new) else new.verdict
     body = (
-        f'<header class="verdict {new.verdict}"><h1>{escape(new.notebook)}</h1>'
+        f'<header class="verdict {kind}"><h1>{escape(new.notebook)}</h1>'
         f"<strong>{verdicts}</strong>"
         f'<p class="why">{escape(summary(change))}</p></header>'
         + _html.facts({"before": _run(old), "after": _run(new)})
@@ -38,7 +40,13 @@ def difference_page(settings: Settings, change: Difference) -> str:
 
 
 def _run(record: Record) -> str:
-    return f'{_html.badge(record.verdict)} <span class="mono">{escape(record.id)}</span>'
+    doubt = f"<br>{_html.not_as_sealed(record.id)}" if _doubtful(record) else ""
+    badge = _html.badge(record.verdict, doubtful=_doubtful(record))
+    return f'{badge} <span class="mono">{escape(record.id)}</span>{doubt}'
+
+
+def _doubtful(record: Record) -> bool:
+    return record.as_sealed is False
 
 
 def _changes(title: str, changes: Sequence[Change]) -> str:

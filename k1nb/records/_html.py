@@ -27,9 +27,15 @@ def document(title: str, body: str, *, styles: str = "", foot: str = "", now: da
     )
 
 
-def badge(status: str) -> str:
-    """Return a status or verdict as HTML in its colour."""
-    return f'<span class="badge {escape(status)}">{escape(label(status))}</span>'
+def badge(status: str, *, doubtful: bool = False) -> str:
+    """Return a status or verdict as HTML in its colour; a doubtful one looks like a failure, with a question mark."""
+    kind, mark = ("FAIL", "?") if doubtful else (status, "")
+    return f'<span class="badge {escape(kind)}">{escape(label(status))}{mark}</span>'
+
+
+def not_as_sealed(run: str) -> str:
+    """Say as HTML of a record that its manifest is not what was signed."""
+    return words(f"not as it was sealed: `k1nb records verify {run}`")
 
 
 def words(text: str) -> str:

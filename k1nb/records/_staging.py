@@ -16,7 +16,7 @@ from typing import Any
 from k1nb.config import Settings
 from k1nb.errors import RecordError, StorageError
 from k1nb.paths import private, unwritable, write_text
-from k1nb.records._archive import LOST, broken, lost_runs, record_in, staged_records
+from k1nb.records._archive import LOST, UNSEEN, broken, lost_runs, record_in, staged_records
 from k1nb.records._chain import Chain, copy_for_sealing
 from k1nb.records._life import ALIVE, Life
 from k1nb.records._notebook import canonical, read_notebook
@@ -182,8 +182,16 @@ class Staging:
             # A damaged one, and one that cannot be moved in now, stays and shows.
             with suppress(RecordError, StorageError), self._chain.turn():
                 if lost.folder.is_dir():  # another process may have been sweeping, too
-                    at = None if own else (ended or {}).get(lost.id) or _last_written(lost)
-                    self.settle(lost, reason=SUPERSEDED if own else LOST, ended_at=at)
+                    if own:
+                        self.settle(lost, reason=SUPERSEDED)
+                    else:
+                        self._settle_lost(lost, lost.ended_at or (ended or {}).get(lost.id))
+
+    def _settle_lost(self, lost: Record, ended_at: datetime | None) -> None:
+        if ended_at is None:
+            self.settle(lost, reason=UNSEEN, ended_at=_last_written(lost))
+        else:
+            self.settle(lost, reason=LOST, ended_at=ended_at)
 
     def _keep_log(self, folder: Path) -> None:
         """Keep what the kernel wrote outside its cells, redacted, if it wrote anything."""

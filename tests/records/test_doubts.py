@@ -9,7 +9,20 @@ import pytest
 
 from k1nb.checks import Status, Verdict
 from k1nb.config import Settings
-from k1nb.records import Record, Wanted, known_keys, listed, looked_at, record_page, search, verify, verify_record
+from k1nb.records import (
+    Record,
+    Wanted,
+    compare,
+    difference_page,
+    known_keys,
+    listed,
+    looked_at,
+    record_page,
+    search,
+    verify,
+    verify_record,
+    write_archive_page,
+)
 from k1nb.records._life import ALIVE
 from k1nb.records._record import MANIFEST, Process
 from k1nb.records._staging import Staging
@@ -83,6 +96,15 @@ def test_a_verdict_that_was_changed_is_marked(settings: Settings) -> None:
         said = k1nb(settings, "records", *words).stdout
         assert said.count("OK?") == 1
         assert f"not as it was sealed: k1nb records verify {forged.id}" in said
+    page = write_archive_page(settings).read_text()
+    assert page.count("OK?") == 2  # the bar of its strip, and itself
+    assert f"not as it was sealed: <code>k1nb records verify {forged.id}</code>" in page
+    assert f'<li class="FAIL n0" id="{forged.id}">' in page
+    assert f'<li class="OK n0" id="{kept.id}">' in page
+    for pair, verdicts in (((forged.id, kept.id), "OK? → OK"), ((kept.id, forged.id), "OK → OK?")):
+        told = difference_page(settings, compare(settings, *pair))
+        assert f"<strong>{verdicts}</strong>" in told
+        assert f"not as it was sealed: <code>k1nb records verify {forged.id}</code>" in told
     assert [one["as_sealed"] for one in held(settings, "records list")] == [True, False]
     shown = k1nb(settings, "records", "show", forged.id)
     assert shown.returncode == 1

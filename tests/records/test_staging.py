@@ -19,7 +19,7 @@ from k1nb.checks import Check, Status, Verdict
 from k1nb.config import Settings
 from k1nb.errors import RecordError, StorageError
 from k1nb.records import Archive
-from k1nb.records._archive import LOST
+from k1nb.records._archive import UNSEEN
 from k1nb.records._life import ALIVE, life_of
 from k1nb.records._record import NOTEBOOK, Process, Record, files_in, write_manifest
 from k1nb.records._staging import PARTIAL, SUPERSEDED, Staging
@@ -109,7 +109,7 @@ def test_the_next_start_moves_in_what_a_crash_left(staging: Staging, settings: S
     staging.begin("tiny")
     left = Archive(settings.paths).get(record.id)
     assert left.folder.parent == settings.paths.records
-    assert (left.verdict, left.reason, left.checks) == (Verdict.INTERRUPTED, LOST, (OK,))
+    assert (left.verdict, left.reason, left.checks) == (Verdict.INTERRUPTED, UNSEEN, (OK,))
 
 
 def test_a_crash_after_a_good_verdict_is_no_success(staging: Staging, settings: Settings, gone: Process) -> None:
@@ -187,7 +187,7 @@ def test_neither_clock_nor_host_name_ends_a_run(staging: Staging, settings: Sett
     assert not Archive(settings.paths).get(record.id).running
     staging.sweep()
     left = Archive(settings.paths).get(record.id)
-    assert (left.reason, left.folder.parent) == (LOST, settings.paths.records)
+    assert (left.reason, left.folder.parent) == (UNSEEN, settings.paths.records)
     assert [f.name for f in left.folder.iterdir() if f.name.startswith(".")] == []
 
 
