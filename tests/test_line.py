@@ -16,7 +16,9 @@ from k1nb.config import Settings
 from k1nb.device import DeviceClient, Inventory
 from k1nb.errors import ConsentError
 from k1nb.firmware import SAMPLE_PROJECT, Commit, Grade, Ledger, Outcome, commit_change, ensure_sample_repository
+from tests.cli.test_app import k1nb
 from tests.conftest import BENCH
+from tests.test_json import held
 
 ENVIRONMENT = "esp32-s3-devkitc-1"
 
@@ -91,6 +93,27 @@ def test_the_same_artifact_is_not_sent_twice(
         *_, execution = server.follow(execution_id, timings=line.timings)
     assert (execution.status, execution.output["outcome"]) == (ExecutionStatus.COMPLETED, "no_op")
     assert flashes(line) == before
+
+
+def test_the_command_deploys_what_it_planned(line: Settings) -> None:
+    """`k1nb deploy` shows a plan, carries it out with that consent, tells how far it is proven, and is done then."""
+    before = flashes(line)
+    commit = commit_change(ensure_sample_repository(line.paths))
+    words = (BENCH, commit.sha[:10], "--repo", SAMPLE_PROJECT)
+    planned = held(line, "deploy", *words)
+    assert [step["action"] for step in planned["plan"]["steps"]] == ["build", "flash"]
+    other = k1nb(line, "deploy", *words, "--apply", "plan-0123456789ab")
+    assert (other.returncode, flashes(line)) == (2, before)
+    assert "is not the plan" in other.stderr
+    done = k1nb(line, "deploy", *words, "--apply", planned["plan"]["id"])
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    assert "outcome   succeeded, grade IDENTIFIED" in done.stdout
+    assert "COMPLETED" in done.stderr
+    assert stamp_shown(line) == f"k1-{commit.sha[:12]}"
+    again = k1nb(line, "deploy", *words, "--apply", planned["plan"]["id"])
+    assert (again.returncode, flashes(line)) == (0, before + 1)
+    assert "it runs it already, grade IDENTIFIED" in again.stdout
+    assert held(line, "deploy", *words)["plan"]["steps"] == []
 
 
 def test_the_pipeline_takes_no_production_device(line: Settings) -> None:

@@ -17,6 +17,7 @@ from k1nb.cli import (
     _approvals,
     _artifacts,
     _definitions,
+    _deploy,
     _device,
     _doctor,
     _executions,
@@ -99,6 +100,7 @@ def demo() -> None:
 
 _stack.register(app)
 _doctor.register(app)
+_deploy.register(app)
 _rollback.register(app)
 app.add_typer(_rollout.group(_new("Rollouts of an artifact to the fleet, wave by wave.")), name="rollout")
 app.add_typer(_definitions.group(_new("Workflow and task definitions.")), name="definitions")

@@ -14,7 +14,7 @@ def _quietly(names: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
 
     def complete(incomplete: str) -> list[str]:
         try:
-            return [name for name in names() if name.startswith(incomplete)]
+            return [name for name in names() if name.startswith(incomplete) and name.isprintable()]
         except (K1Error, OSError):
             return []
 
@@ -60,6 +60,13 @@ def _artifacts() -> Iterable[str]:
     return [artifact.id for artifact in ArtifactStore(load().paths).list()]
 
 
+def _repositories() -> Iterable[str]:
+    from k1nb.config import load
+    from k1nb.firmware import repositories
+
+    return repositories(load())
+
+
 def _reports() -> Iterable[str]:
     from k1nb.config import load
     from k1nb.patterns import report_ids
@@ -103,5 +110,6 @@ records = _quietly(_records)
 artifacts = _quietly(_artifacts)
 schedules = _quietly(_schedules)
 reports = _quietly(_reports)
+repositories = _quietly(_repositories)
 verdicts = _quietly(_verdicts)
 zones = _quietly(_zones)

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from k1nb.cli import _complete, _consent, _output
+from k1nb.cli import _complete, _consent, _outcome, _output
 from k1nb.cli._output import Json
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from k1nb.conductor import Execution
     from k1nb.config import Settings
     from k1nb.delivery.rollback import Rollback, RollbackFacts
     from k1nb.plan import Plan
@@ -72,14 +71,9 @@ def _apply(settings: Settings, facts: RollbackFacts, plan: Plan, *, consent: str
             plan,
             consent=consent,
             direct=direct,
-            on_change=_note,
+            on_change=_outcome.note,
             on_progress=advance,
         )
-
-
-def _note(execution: Execution) -> None:
-    at = next((task.reference for task in reversed(execution.tasks) if not task.status.terminal), "")
-    _output.note(f"{execution.id} {execution.status} {at}".rstrip())
 
 
 def _show_plan(facts: RollbackFacts, plan: Plan) -> None:
@@ -107,13 +101,9 @@ def _show_result(facts: RollbackFacts, done: Rollback) -> None:
     from k1nb.delivery.rollback import serial_recovery
     from k1nb.firmware import Outcome
 
-    console = _output.console()
-    console.print(f"outcome   {done.outcome}, grade {done.grade.name}", markup=False)
-    for line in done.evidence:
-        console.print(f"          {line}", markup=False, soft_wrap=True)
-    if done.execution_id:
-        console.print(f"execution {done.execution_id}", markup=False)
+    _outcome.show(done.outcome, done.grade, done.evidence, done.execution_id)
     if done.outcome is Outcome.needs_usb:
+        console = _output.console()
         console.print("by cable:")
         for line in serial_recovery(facts):
             console.print(f"  {line}", markup=False, soft_wrap=True)

@@ -81,6 +81,16 @@ class Delivery:
         """Tell whether the device was proven healthy with the commit."""
         return self.outcome in (Outcome.succeeded, Outcome.no_op) and self.grade >= Grade.HEALTHY
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return the delivery as JSON-able data; the grade by its name."""
+        return {
+            "outcome": self.outcome.value,
+            "grade": self.grade.name,
+            "artifact_id": self.artifact_id,
+            "evidence": self.evidence,
+            "execution_id": self.execution.id,
+        }
+
 
 def observe(
     settings: Settings, *, repo: str, branch: str, commit_sha: str, environment: str, device: str = ""

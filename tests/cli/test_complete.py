@@ -72,6 +72,8 @@ def test_the_script_is_shown(shell: Path) -> None:
         (("records", "sh"), ["show"]),
         (("device", "info", "be"), ["bench"]),
         (("rollback", ""), ["bench", "stage"]),
+        (("deploy", "b"), ["bench"]),
+        (("deploy", "bench", "0123abc", "--repo", ""), []),
         (("device", "simulate", "b"), ["bench"]),
         (("schedule", "add", "morning", "firmware_r"), ["firmware_rollback"]),
         (("schedule", "remove", ""), []),
