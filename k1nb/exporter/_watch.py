@@ -117,16 +117,16 @@ class DeviceWatch:
         held = self.held()
         async with DeviceClient(await resolved(self.device), paths, self._timings) as client:
             health = await self._ask(HEALTH, client.health)
-            if health is None or not await self._identified(client, health):
+            if health is None or not await self._identified(client, Uptime(health.uptime_ms, time.monotonic())):
                 return
+            self._keep(health)  # not before it is known whose it is, and its restart is counted
             self.up = True
             # A device that takes an image is left alone: it needs its heap and its time for that.
             for route, question in FIGURES.items() if not held else ():
-                await self._ask(route, partial(question, client))
+                self._keep(await self._ask(route, partial(question, client)))
 
-    async def _identified(self, client: DeviceClient, health: Health) -> bool:
+    async def _identified(self, client: DeviceClient, now: Uptime) -> bool:
         """Find out, where that is due, who answered; count a restart of the device that is meant."""
-        now = Uptime(health.uptime_ms, self._answers[Health][0])
         anew = self._uptime is not None and restarted(self._uptime, now)
         if anew or (self._uptime is not None and restarted(now, self._uptime)):
             self._answers.pop(Info, None)  # it may run something else now, or be another one that is up for longer
@@ -134,7 +134,9 @@ class DeviceWatch:
             info = await self._ask(INFO, client.info)
             if info is not None:
                 self.foreign = info.mac.upper() != self.device.mac
+            if info is not None and not self.foreign:
                 self.build_id = await asyncio.to_thread(self._accepted) if info.stamp is None else info.stamp
+                self._keep(info)
         if self.foreign:
             self.up, self._uptime = False, None
             self._answers.clear()
@@ -160,12 +162,15 @@ class DeviceWatch:
         """Ask one thing and keep the answer; None, counted, where there is no good one."""
         self._asking = route
         try:
-            answer = await question()
+            return await question()
         except K1Error as error:
             self._count(reason_of(error))
             return None
-        self._answers[type(answer)] = time.monotonic(), answer
-        return answer
+
+    def _keep(self, answer: object) -> None:
+        """Keep an answer to be told; where there was none, what was said before grows old."""
+        if answer is not None:
+            self._answers[type(answer)] = time.monotonic(), answer
 
 
 def reason_of(error: K1Error) -> str:

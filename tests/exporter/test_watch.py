@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import SupportsIndex
 
 import httpx
 import pytest
@@ -16,6 +17,19 @@ from k1nb.firmware import Grade, Ledger
 from tests.conftest import FreePort
 from tests.device._witness import http, witness
 from tests.exporter.conftest import add_device, simulating
+
+
+def health(uptime_ms: int) -> bytes:
+    """Return a device's answer about its health."""
+    figures = {"uptime_ms": uptime_ms, "fps": 90, "cpu_percent": 1, "memory_free_kb": 100, "memory_total_kb": 200}
+    wifi = {"ssid": "x", "rssi": -40, "ip": "192.0.2.7"}
+    return http(json.dumps({"status": "ok", **figures, "connected": True, "wifi": wifi}).encode())
+
+
+def info(mac: str) -> bytes:
+    """Return a device's answer about who it is."""
+    said = {"device": "K1.reinvented", "uptime_ms": 1000, "ip": "192.0.2.7", "mac": mac, "build": {}}
+    return http(json.dumps(said).encode())
 
 
 def caused(cause: Exception) -> K1Error:
@@ -77,14 +91,36 @@ def test_without_a_stamp_the_ledger_says_what_runs(settings: Settings, bench: De
 
 def test_a_device_that_will_not_say_who_it_is_is_up_all_the_same(settings: Settings) -> None:
     """Its health was answered: what it does not answer is counted, route by route, and left out."""
-    wifi = {"ssid": "x", "rssi": -40, "ip": "192.0.2.7"}
-    figures = {"uptime_ms": 7000, "fps": 90, "cpu_percent": 1, "memory_free_kb": 100, "memory_total_kb": 200}
-    health = {"status": "ok", **figures, "connected": True, "wifi": wifi}
     with witness() as watched:
-        watched.first, watched.answer = [http(json.dumps(health).encode())], http(b"{}", "404 Not Found")
+        watched.first, watched.answer = [health(7000)], http(b"{}", "404 Not Found")
         watch = DeviceWatch(settings, watched.device())
         asyncio.run(watch.look())
     assert (watch.up, watch.foreign, watch.info) == (True, False, None)
     assert watch.errors == dict.fromkeys([(route, "http_error") for route in ROUTES if route != HEALTH], 1)
     assert watch.fresh(Health) is not None
     assert watch.fresh(Performance) is None
+
+
+@pytest.mark.parametrize("other", [False, True])
+def test_what_was_said_is_not_told_before_it_is_known_who_said_it(settings: Settings, *, other: bool) -> None:
+    """While a look still asks who answered, what is told is what was told before it, and no restart of another's."""
+    told: list[tuple[int | None, int]] = []
+
+    class Answers(list[bytes]):
+        def pop(self, place: SupportsIndex = -1) -> bytes:
+            now = watch.fresh(Health)
+            told.append((now.uptime_ms if now else None, watch.reboots))
+            return super().pop(place)
+
+    with witness() as watched:
+        device = watched.device()
+        watch = DeviceWatch(settings, device)
+        watched.first, watched.answer = [health(100_000), info(device.mac)], http(b"{}", "404 Not Found")
+        asyncio.run(watch.look())
+        watched.first = Answers([health(1_000), info("02:4B:31:00:09:09" if other else device.mac)])
+        asyncio.run(watch.look())
+    assert told == [(100_000, 0)] * 2
+    now = watch.fresh(Health)
+    assert (now.uptime_ms if now else None, watch.reboots, watch.up, watch.foreign) == (
+        (None, 0, False, True) if other else (1_000, 1, True, False)
+    )
