@@ -1,14 +1,13 @@
 """Built web apps: what a build left, as one archive kept under the sha256 of its bytes.
 
-Layout: `<artifacts>/webapp/<sha256>.tar` and beside it `<sha256>.json` with the build's facts, each written whole or
-not at all. The same files give the same archive, whenever and wherever they were built.
+Layout: `<artifacts>/webapp/<sha256>.tar` and beside it `<sha256>.json` with the build's facts. The same files
+give the same archive, whenever and wherever they were built.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-import re
 import tarfile
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,12 +15,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
+from k1nb._content import ContentStore, Kind
 from k1nb.errors import ArtifactError, BuildError, UnknownName
-from k1nb.paths import Paths, unwritable, write_bytes, write_text
+from k1nb.paths import Paths, unwritable
 
-_HEX = re.compile(r"[0-9a-f]{8,64}")
 PAGE = "index.html"
 
 
@@ -47,14 +46,15 @@ class WebApp:
 
 
 _WEBAPP = TypeAdapter(WebApp)
-_FACTS = TypeAdapter(dict[str, Any])
+_AGAIN = "build its commit again with the workflow multi-stage-deployment"
+_KIND = Kind("web app", bytes="archive", suffix=".tar", find=_AGAIN, mend=_AGAIN)
 
 
-class WebAppStore:
+class WebAppStore(ContentStore[WebApp]):
     """Puts builds in and hands out only archives whose sum is right."""
 
     def __init__(self, paths: Paths) -> None:
-        self.folder = paths.artifacts / "webapp"
+        super().__init__(paths.artifacts / "webapp", _WEBAPP, _KIND)
 
     def put(self, built: Path, *, version: str, repo: str, branch: str) -> WebApp:
         """Keep the files of a folder; the same files are the web app that is there, with its first facts.
@@ -67,59 +67,16 @@ class WebAppStore:
         name = hashlib.sha256(data).hexdigest()
         with suppress(UnknownName, ArtifactError):  # not there, or damaged: written anew below
             return self.get(name)
-        path, now = self.folder / f"{name}.tar", datetime.now(UTC)
-        webapp = WebApp(name, path, len(data), len(files), version, repo, branch, now)
-        write_bytes(webapp.path, data)
-        write_text(self._facts(name), _WEBAPP.dump_json(webapp, indent=2, exclude={"path"}).decode() + "\n")
-        return webapp
-
-    def get(self, webapp_id: str) -> WebApp:
-        """Return a web app by its id or a prefix of at least 8 digits that fits no other, its archive verified.
-
-        Raises UnknownName where nothing fits, ArtifactError where its archive or its facts are missing or damaged.
-        """
-        names = [path.stem for path in self.folder.glob("*.json") if path.stem.startswith(webapp_id)]
-        if not _HEX.fullmatch(webapp_id) or len(names) != 1:
-            hint = "build its commit again with the workflow multi-stage-deployment"
-            raise UnknownName(f"{webapp_id!r} names {len(names)} web apps in {self.folder}", hint=hint)
-        return self._load(names[0])
-
-    def list(self) -> list[WebApp]:
-        """Return what is stored and whole, newest first."""
-        found = []
-        for path in self.folder.glob("*.json"):
-            with suppress(ArtifactError):  # one damaged entry must not hide the others
-                found.append(self._load(path.stem))
-        return sorted(found, key=lambda webapp: webapp.stored_at, reverse=True)
+        now = datetime.now(UTC)
+        return self._keep(WebApp(name, self._file(name), len(data), len(files), version, repo, branch, now), data)
 
     def unpack(self, webapp: WebApp, folder: Path) -> None:
         """Write the files of a web app into a folder; raises ArtifactError, StorageError."""
-        with tarfile.open(fileobj=io.BytesIO(self._read(webapp))) as archive:
+        with tarfile.open(fileobj=io.BytesIO(self.read(webapp))) as archive:
             try:
                 archive.extractall(folder, filter="data")
             except OSError as error:
                 raise unwritable(folder, error) from error
-
-    def _facts(self, name: str) -> Path:
-        return self.folder / f"{name}.json"
-
-    def _load(self, name: str) -> WebApp:
-        try:
-            facts = _FACTS.validate_json(self._facts(name).read_bytes())
-            webapp = _WEBAPP.validate_python({**facts, "path": self.folder / f"{name}.tar"})
-        except (OSError, ValidationError) as error:
-            raise _damaged(name, f"its facts cannot be read: {error}") from error
-        self._read(webapp)
-        return webapp
-
-    def _read(self, webapp: WebApp) -> bytes:
-        try:
-            data = webapp.path.read_bytes()
-        except OSError as error:
-            raise _damaged(webapp.id, f"its archive cannot be read ({error.strerror})") from error
-        if hashlib.sha256(data).hexdigest() != webapp.id:
-            raise _damaged(webapp.id, f"the {len(data):,} bytes of {webapp.path} have another sha256")
-        return data
 
 
 def _files(built: Path) -> list[Path]:
@@ -144,7 +101,3 @@ def _archive(built: Path, files: list[Path]) -> bytes:
             entry.size, entry.mode = len(data), 0o644
             archive.addfile(entry, io.BytesIO(data))
     return buffer.getvalue()
-
-
-def _damaged(name: str, fault: str) -> ArtifactError:
-    return ArtifactError(f"web app {name[:12]} is damaged: {fault}", hint="build its commit again")
