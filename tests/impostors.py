@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import socketserver
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+
+from tests.serving import serving
 
 NOWHERE = "127.0.0.1"
 DEEP = "[" * 100_000
@@ -75,8 +76,5 @@ def listening(answer: Answer) -> Iterator[int]:
         def handle_error(self, request: object, client_address: object) -> None:
             """Say nothing: clients that hang up are what is tested."""
 
-    with Server((NOWHERE, 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
+    with serving(Server((NOWHERE, 0), Handler)) as server:
         yield int(server.server_address[1])
-        server.shutdown()

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from tests.serving import serving
+
 GOOD = b"{}"
 
 
@@ -72,10 +74,6 @@ class _Handler(socketserver.StreamRequestHandler):
 @contextmanager
 def flaky(*answers: bytes) -> Iterator[Flaky]:
     """Serve these answers in order, the last one for ever."""
-    with Flaky(answers) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
+    with serving(Flaky(answers)) as server:
         yield server
         server.over.set()
-        server.shutdown()
-        thread.join()

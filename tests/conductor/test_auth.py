@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ from k1nb.config import Settings
 from k1nb.errors import ConductorRefused, SettingError
 from k1nb.timings import Timings
 from tests.conductor.flaky import answer, flaky
+from tests.serving import serving
 
 
 class Orkes(ThreadingHTTPServer):
@@ -83,13 +83,8 @@ class _Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def orkes() -> Iterator[Orkes]:
     """A server that wants a token."""
-    server = Orkes()
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Orkes()) as server:
+        yield server
 
 
 def test_a_token_is_fetched_once_and_renewed(orkes: Orkes) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -29,6 +28,7 @@ from k1nb.plan import Plan, Step
 from k1nb.timings import Timings
 from tests.conductor.builders import a_task, a_use, a_workflow, defined, unique
 from tests.conductor.hand import Hand
+from tests.serving import serving
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NAMES = [
@@ -118,13 +118,8 @@ class _Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def half() -> Iterator[_Half]:
     """A server of which only the health route works."""
-    server = _Half(("127.0.0.1", 0), _Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(_Half(("127.0.0.1", 0), _Handler)) as server:
+        yield server
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from k1nb.errors import ConductorNotFound, ConductorRefused, ConductorUnreachabl
 from k1nb.timings import Timings
 from tests.conductor.builders import a_task, a_use, a_workflow, unique
 from tests.conductor.hand import Hand
+from tests.serving import serving
 
 DONE = ("COMPLETED", {"image": "x"})
 IMPATIENT = Timings(conductor_ready=0.3, follow=0.05, conductor_request=5)
@@ -221,13 +222,8 @@ class _Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def faltering() -> Iterator[_Faltering]:
     """A server that can be made to cut connections."""
-    server = _Faltering(("127.0.0.1", 0), _Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(_Faltering(("127.0.0.1", 0), _Handler)) as server:
+        yield server
 
 
 def test_following_outlives_a_restart(faltering: _Faltering) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,6 +23,7 @@ from k1nb.workers import TaskContext
 from k1nb.workers._effects import Effects
 from k1nb.workers._metrics import Metrics
 from k1nb.workers.notify import MessageIn, MessageOut, send_release_notification
+from tests.serving import serving
 
 TOKEN = "T0SECRET/B0SECRET/x0y1z2"
 
@@ -53,14 +53,9 @@ def webhook() -> Iterator[Webhook]:
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's own word
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    found.url = f"http://127.0.0.1:{server.server_address[1]}/services/{TOKEN}"
-    yield found
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server:
+        found.url = f"http://127.0.0.1:{server.server_address[1]}/services/{TOKEN}"
+        yield found
 
 
 def told(settings: Settings, **words: Any) -> MessageOut:

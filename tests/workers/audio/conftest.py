@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+
+from tests.serving import serving
 
 RATE = 44_100
 Sound = np.ndarray[Any, np.dtype[np.float32]]
@@ -80,10 +81,5 @@ class Sounds(ThreadingHTTPServer):
 @pytest.fixture
 def sounds() -> Iterator[Sounds]:
     """The server, running."""
-    server = Sounds()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Sounds()) as server:
+        yield server
