@@ -20,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from k1nb import _http
 from k1nb.config import Settings, environment, load
 from k1nb.device import Device, Inventory
+from k1nb.exporter._metrics import VALUES
 from tests.conftest import FreePort, make_home
 
 K1NB = [sys.executable, "-m", "k1nb"]
@@ -27,8 +28,14 @@ SCALE = 0.2
 """Of the timings of these exporters: a look every two seconds, fresh for seven."""
 
 
+FIGURES = {value.metric.name for value in VALUES}
+"""The metrics that a device itself gives, one answer after the other."""
+
+
 class Page(dict[str, Metric]):
     """One scrape: the metric families by name."""
+
+    text = ""
 
     def value(self, name: str, **labels: str) -> float | None:
         """Return the value of the one sample with these labels among its own; None without one."""
@@ -67,7 +74,13 @@ class Exporter:
         """Return what it serves, read by Prometheus' own parser."""
         response = self.get()
         assert response.status_code == 200
-        return Page({family.name: family for family in text_string_to_metric_families(response.text)})
+        page = Page({family.name: family for family in text_string_to_metric_families(response.text)})
+        page.text = response.text
+        return page
+
+    def with_figures(self) -> Page:
+        """Return a page that has every figure of its one device."""
+        return self.await_page(lambda page: page.names >= FIGURES)
 
     def await_page(self, question: Callable[[Page], object], within: float = 20) -> Page:
         """Scrape until the answer is yes, and return that page."""
@@ -76,7 +89,7 @@ class Exporter:
             page = self.scrape()
             if question(page):
                 return page
-            assert time.monotonic() < deadline, self.get().text
+            assert time.monotonic() < deadline, page.text
             time.sleep(0.1)
 
 

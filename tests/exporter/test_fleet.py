@@ -13,9 +13,8 @@ import pytest
 from k1nb.config import Settings
 from k1nb.device import Device, Inventory, flash_lock
 from k1nb.device._uptime import SLACK_MS
-from k1nb.exporter._metrics import VALUES
 from tests.conftest import FreePort
-from tests.exporter.conftest import Exporter, add_device, exporting, quick_home, simulating, state_of
+from tests.exporter.conftest import FIGURES, Exporter, add_device, exporting, quick_home, simulating, state_of
 from tests.impostors import ANSWERS, listening
 
 DEAD = {
@@ -28,7 +27,6 @@ DEAD = {
     "trickle": "timeout",
 }
 """What answers in a device's place, and the reason that is counted."""
-FIGURES = {value.metric.name for value in VALUES}
 LIVE, MANY, SCRAPES = 41, 50, 20
 
 

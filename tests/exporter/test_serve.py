@@ -30,7 +30,7 @@ def exporter(home: Settings, free_port: FreePort) -> Iterator[Exporter]:
     """Run an exporter that looks at one live device."""
     add_device(home, free_port, "bench", 1)
     with simulating(home, "bench"), exporting(home, **SECRETS) as running:
-        running.await_page(lambda page: "k1_device_info" in page.names)
+        running.with_figures()
         yield running
 
 
@@ -47,7 +47,7 @@ def test_promtool_finds_nothing_but_the_design_s_milliseconds(exporter: Exporter
     """The names are those of the dashboards; beyond their `_ms` Prometheus' own lint has no complaint."""
     promtool = shutil.which("promtool")
     assert promtool, "missing: promtool (Debian: apt-get install prometheus)"
-    page = exporter.get().text
+    page = exporter.with_figures().text
     found = subprocess.run([promtool, "check", "metrics"], input=page, capture_output=True, text=True, check=False)
     complaints = set((found.stdout + found.stderr).splitlines())
     in_ms = {metric.name for metric in CATALOGUE if metric.name.endswith("_ms")}
@@ -56,14 +56,14 @@ def test_promtool_finds_nothing_but_the_design_s_milliseconds(exporter: Exporter
 
 def test_a_device_is_known_by_name_mac_role_and_kind(exporter: Exporter) -> None:
     """Each series of a device has these labels, and no address, no network name and no password."""
-    page = exporter.scrape()
+    page = exporter.with_figures()
     assert page.value("k1_device_up", device="bench", mac="02:4B:31:00:01:01", role="test", kind="simulator") == 1
     more = {"k1_device_info": {"ip", "idf_ver", "framework", "build_id", "pattern"}}
     more["k1_device_poll_errors_total"] = {"route", "reason"}
     for name in [name for name in page.names if name.startswith("k1_device")]:
         labels = {frozenset(sample.labels) for sample in page.samples(name)}
         assert labels == {frozenset({"device", "mac", "role", "kind"} | more.get(name, set()))}
-    assert "K1-Simulated" not in exporter.get().text
+    assert "K1-Simulated" not in page.text
 
 
 def test_no_secret_is_told(exporter: Exporter) -> None:
@@ -74,7 +74,7 @@ def test_no_secret_is_told(exporter: Exporter) -> None:
 
 def test_figures_are_the_device_s_in_the_metrics_units(exporter: Exporter) -> None:
     """KiB become bytes, microseconds milliseconds, milliseconds of uptime seconds; counters start at 0."""
-    page = exporter.scrape()
+    page = exporter.with_figures()
     assert page.value("k1_device_free_heap_bytes") == 142 * 1024
     assert page.value("k1_device_heap_total_bytes") == 286 * 1024
     assert page.value("k1_device_avg_render_time_ms") == pytest.approx(4.9, rel=0.01)
