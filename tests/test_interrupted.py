@@ -157,7 +157,7 @@ def test_a_runner_that_is_told_to_end(
     run = record["run"]
     assert (out, err) == (
         "",
-        f"error: stopped by {number.name}\nhint: k1nb records show {run}; k1nb run --resume {run} goes on\n",
+        f"error: stopped by {number.name}\nhint: go on with k1nb run --resume {run}\n",
     )
     assert "notebook.ipynb" in record["files"]
     assert Path(record["folder"]).parent == settings.paths.records
@@ -233,3 +233,44 @@ def test_a_run_that_concluded_before_its_runner_was_killed(
     record = json.loads(k1nb(settings, "records", "list", "--json").stdout)[0]
     assert (record["verdict"], record["running"]) == ("INTERRUPTED", False)
     assert record["reason"]
+
+
+PLACE = "import os, json, pathlib, shutil\nfrom k1nb.config import load\nplace = load().paths.staging / run.id\n"
+ODD = """
+(place / 'heap over time.txt').write_text('heap')
+(place / 'plots').mkdir()
+(place / 'plots' / 'one.txt').write_text('one')
+(place / 'link').symlink_to('/etc/hostname')
+os.mkfifo(place / 'pipe')
+"""
+
+
+def test_what_a_cell_leaves_in_its_record_stops_nobody(settings: Settings, write_notebook: WriteNotebook) -> None:
+    """Files are kept, whatever their names; what is no plain file is left out, told, and opened by nobody."""
+    done = k1nb(settings, "run", str(write_notebook(check("OK"), PLACE + ODD)))
+    assert done.returncode == 1, done.stderr
+    record = assert_interrupted(settings, "left out of the record, for it is no plain file: link, pipe")
+    assert {"heap_over_time.txt", "plots__one.txt", "notebook.ipynb"} <= set(record["files"])
+    assert (Path(record["folder"]) / "plots__one.txt").read_text() == "one"
+    assert k1nb(settings, "records", "verify").returncode == 0
+
+
+def test_a_record_that_is_not_what_its_notebook_says(settings: Settings, write_notebook: WriteNotebook) -> None:
+    """A verdict that was changed behind the last cell's back does not pass."""
+    forge = (
+        "try:\n    run.conclude()\nexcept Exception:\n    pass\n"
+        "file = place / 'manifest.json'\n"
+        "file.write_text(file.read_text().replace('FAIL', 'OK'))"
+    )
+    done = k1nb(settings, "run", str(write_notebook(check("FAIL"), PLACE + forge, conclude=False)))
+    assert done.returncode == 1, done.stderr
+    assert_interrupted(settings, "its last cell said FAIL, its record says OK")
+
+
+@pytest.mark.parametrize("then", ["shutil.rmtree(place)", "shutil.rmtree(place.parent)"])
+def test_a_record_that_is_removed_while_it_grows(settings: Settings, write_notebook: WriteNotebook, then: str) -> None:
+    """It ends as what has failed, and says that the record is gone."""
+    done = k1nb(settings, "run", str(write_notebook(check("OK"), PLACE + then)))
+    assert done.returncode == 1, done.stderr
+    assert "has left no record: its folder was removed while it ran" in done.stderr
+    assert k1nb(settings, "run", str(write_notebook(check("OK"), name="next"))).returncode == 0

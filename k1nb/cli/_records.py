@@ -86,7 +86,7 @@ def run(
     settings = _output.settings()
     logging.getLogger("papermill").addHandler(logging.NullHandler())  # our own error says what it would, in our words
     limits = {"limit": limit, "cell_limit": cell_limit}
-    with run_line() as advance:
+    with records.raising(), run_line() as advance:  # from here on a signal ends with a word, and with the cursor shown
         if resume:
             record = records.resume_run(settings, resume, apply=apply, run=as_, on_progress=advance, **limits)
         else:

@@ -32,6 +32,7 @@ from k1nb.records._retention import Limits, RecordsPruned, prunable, prune_recor
 from k1nb.records._run import MIME, Run, connect, parameter_names
 from k1nb.records._runner import resume_run, run_notebook
 from k1nb.records._search import BEGIN, END, Found, Hit, Wanted, listed, looked_at, search
+from k1nb.records._signals import raising
 from k1nb.records._table import badge, checks_html, checks_text, table_html, tally, worst_first
 from k1nb.records._verification import Verification
 from k1nb.records._verify import (
@@ -110,6 +111,7 @@ __all__ = [
     "processes_of",
     "prunable",
     "prune_records",
+    "raising",
     "read_head",
     "read_key",
     "readings_of",

@@ -30,6 +30,7 @@ from k1nb.records._record import (
     signature_of,
     sum_of,
 )
+from k1nb.records._tidy import remove
 from k1nb.timings import Timings
 
 KEY = "records.key"
@@ -112,7 +113,7 @@ class Chain:
             key, lost = self._key()
             self.finish(but=folder)
             for hidden in folder.glob(".*"):  # halves of files, and what only a staged run has
-                _remove(hidden)
+                remove(hidden)
             sealed = manifest.changed(seal=self._next(key.public, manifest, lost))
             text = manifest_text(sealed)
             write_text(folder / MANIFEST, text)
@@ -143,7 +144,7 @@ class Chain:
                     self._move(folder, target)
                 for left in self._litter():  # whoever makes such a thing has the turn
                     if left != but:
-                        _remove(left)
+                        remove(left)
 
     def _litter(self) -> list[Path]:
         staged = (self._paths.staging.glob(f"{begin}*") for begin in (AGAIN, _OLD))
@@ -301,13 +302,6 @@ def head_texts(paths: Paths) -> dict[str, str]:
 def read_exactly(file: Path) -> str:
     """Return a file's text with its line ends as they are, which count where a text is signed."""
     return file.read_bytes().decode("utf-8")
-
-
-def _remove(left: Path) -> None:
-    if left.is_dir() and not left.is_symlink():
-        shutil.rmtree(left, ignore_errors=True)
-    else:
-        left.unlink(missing_ok=True)
 
 
 def manifests(records: Path) -> Iterator[Path]:

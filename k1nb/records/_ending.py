@@ -9,9 +9,11 @@ from k1nb.checks import Verdict
 from k1nb.errors import RecordError, StorageError
 from k1nb.records._archive import broken
 from k1nb.records._nbformat import nbformat
-from k1nb.records._notebook import NOTE, unexpected_error, words
+from k1nb.records._notebook import NOTE, outputs, unexpected_error, words
 from k1nb.records._record import NOTEBOOK, Manifest, Record
+from k1nb.records._run import MIME
 from k1nb.records._staging import KERNEL_LOG, RESERVE, Staging
+from k1nb.records._tidy import remove
 
 ENDED = "the notebook ended before its last cell concluded it"
 DISHONEST = "its verdict does not follow from its checks"
@@ -28,7 +30,17 @@ def why(notebook: Any, left: Manifest, raised: str) -> tuple[str, bool]:
         return f"cell {last_started(notebook)}: {said}", error.ename != "SystemExit"
     if left.ended_at is None:
         return ENDED, False
+    said = _concluded(notebook, left.run)
+    if said not in ("", left.verdict):
+        return f"its last cell said {said}, its record says {left.verdict}", False
     return ("", True) if left.honest else (DISHONEST, False)
+
+
+def _concluded(notebook: Any, run: str) -> str:
+    """Return the verdict that a run's notebook shows; empty where it shows none."""
+    carried = (output.get("data", {}).get(MIME) for output in outputs(notebook))
+    said = [str(found.get("verdict", "")) for found in carried if isinstance(found, dict) and found.get("run") == run]
+    return next((verdict for verdict in reversed(said) if verdict != Verdict.INTERRUPTED), "")
 
 
 def last_started(notebook: Any) -> int:
@@ -67,7 +79,7 @@ def close(staging: Staging, record: Record, notebook: Any, reason: str) -> Recor
     record = staging.staged(record.id)  # the kernel has written into it since
     manifest = record.manifest
     mark(notebook, broken(manifest, reason))
-    (record.folder / RESERVE).unlink(missing_ok=True)
+    remove(record.folder / RESERVE)
     try:
         staging.update(record, cell_seconds=seconds(notebook))
         return staging.settle(record, executed=notebook, reason=reason)
@@ -82,7 +94,7 @@ def close(staging: Staging, record: Record, notebook: Any, reason: str) -> Recor
 
 def _make_room(folder: Path) -> None:
     for file in (folder / NOTEBOOK, folder / KERNEL_LOG, *folder.glob(".*.tmp")):
-        file.unlink(missing_ok=True)
+        remove(file)
 
 
 def untold(settled: Record) -> RecordError:

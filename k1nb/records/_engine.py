@@ -109,7 +109,7 @@ class Engine(NBClientEngine):  # type: ignore[misc] # papermill has no annotatio
                 raise
             except Stopped as stopped:
                 reason = _in_cell(manager, stopped.message)
-                stopped.hint = f"k1nb records show {record.id}; k1nb run --resume {record.id} goes on"
+                stopped.hint = f"go on with k1nb run --resume {record.id}"
                 raise
             except BaseException as error:
                 reason = _in_cell(manager, words(type(error).__name__, str(error)))

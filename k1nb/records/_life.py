@@ -50,7 +50,7 @@ def life_of(folder: Path) -> Literal["alive", "dead", "unknown"]:
     Raises no error.
     """
     try:
-        handle = os.open(folder / ALIVE, os.O_RDONLY)
+        handle = os.open(folder / ALIVE, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
         return "unknown"
     try:

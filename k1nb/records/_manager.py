@@ -14,6 +14,7 @@ from k1nb.records._progress import Moment, Progress
 from k1nb.records._record import NOTEBOOK, Record, read_manifest
 from k1nb.records._redaction import redacted_notebook
 from k1nb.records._staging import RESERVE
+from k1nb.records._tidy import remove
 from k1nb.secrets import Redactor
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -59,14 +60,14 @@ class Manager(NotebookExecutionManager):  # type: ignore[misc] # papermill has n
         try:
             self._write(text)
         except OSError as error:
-            if error.errno not in _FULL:
-                raise
-            (self._folder / RESERVE).unlink(missing_ok=True)
             self._ended = True
-            raise RunBroken(
-                f"the disk is full: cannot write {error.filename or self._folder}: {error.strerror}",
-                hint="free space, then k1nb run --resume",
-            ) from error
+            cannot = f"cannot write {error.filename or self._folder}: {error.strerror}"
+            if error.errno not in _FULL:
+                raise RunBroken(
+                    f"its notebook could not be saved: {cannot}", hint="see what a cell does there"
+                ) from error
+            remove(self._folder / RESERVE)
+            raise RunBroken(f"the disk is full: {cannot}", hint="free space, then k1nb run --resume") from error
 
     def _write(self, text: str) -> None:
         # Not synced: it must outlive this process, and the machine's end is a matter for the sealed record.

@@ -36,7 +36,8 @@ _EARLIER = re.compile(r"manifest\.([1-9][0-9]{0,11})\.json")
 
 # A run's id becomes a folder's name, also when it comes out of an imported file.
 RunId = Annotated[str, Field(pattern=r"^[0-9]{8}-[0-9]{6}-[A-Za-z0-9_-]{1,80}$")]
-FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$")]
+_FILE_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$"
+FileName = Annotated[str, Field(pattern=_FILE_NAME)]
 _FREE_TEXT = (
     *("reason", "parameters", "checks", "executions", "artifacts", "devices", "versions"),
     *("target", "host", "user"),
@@ -338,6 +339,11 @@ def files_in(folder: Path) -> list[Path]:
     return [folder / name for name in names if not _is_manifest(name.removesuffix(".minisig"))]
 
 
+def is_file_name(name: str) -> bool:
+    """Tell whether a manifest takes a file of that name."""
+    return re.fullmatch(_FILE_NAME, name, re.ASCII) is not None and not name.endswith("\n")
+
+
 def _names(folder: Path) -> list[str]:
     with os.scandir(folder) as entries:
         return [entry.name for entry in entries]
@@ -350,6 +356,8 @@ def _is_manifest(name: str) -> bool:
 def read_manifest(folder: Path) -> Manifest:
     """Return the manifest of a record's folder; raises RecordError where it is missing or damaged."""
     file = folder / MANIFEST
+    if file.exists() and not file.is_file():  # a pipe would be waited at for ever
+        raise _damaged(file, "it is no plain file")
     try:
         return Manifest.model_validate_json(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:

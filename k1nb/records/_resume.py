@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,10 +15,19 @@ from filelock import FileLock, Timeout
 
 from k1nb.checks import Verdict
 from k1nb.config import Settings
-from k1nb.errors import ParameterError, RecordError, StorageError, UnknownName, UsageError
+from k1nb.errors import K1Error, ParameterError, RecordError, StorageError, UnknownName, UsageError
 from k1nb.paths import private
 from k1nb.records._archive import Archive
-from k1nb.records._notebook import read_notebook, shipped, source_sum
+from k1nb.records._notebook import (
+    PARAMETERS,
+    find_notebook,
+    read_notebook,
+    read_template,
+    shipped,
+    source_sum,
+    tagged,
+)
+from k1nb.records._parameters import declared
 from k1nb.records._record import NOTEBOOK, Record
 from k1nb.secrets import MASK
 
@@ -25,7 +35,7 @@ CONSENT = "apply"
 """Parameter of a notebook that has effects: the id of the plan that is consented to."""
 
 
-_REFUSED = re.compile(r"cell \d+: (UsageError|ParameterError|UnknownName): ")
+_REFUSED = re.compile(r"cell \d+: (UsageError|ParameterError|UnknownName|CommitError|ConsentError): ")
 """The reason of a run that broke because of what it was given."""
 
 
@@ -64,9 +74,23 @@ def resumption(settings: Settings, run: str) -> Resumption:
 def way_on(record: Record) -> str:
     """Return what to do after a broken run: to resume it, unless that gives the notebook again what it has refused."""
     if _REFUSED.match(record.reason):
-        notebook = record.notebook if record.notebook in shipped() else _own_file(record) or f"{record.notebook}.ipynb"
-        return f"begin another with what it wants: k1nb run {notebook}; --resume gives it the same again"
+        return f"give it what it wants, --resume gives it the same again: {_same_words(record)}"
     return f"go on with k1nb run --resume {record.id}"
+
+
+def _same_words(record: Record) -> str:
+    """Return the command that a run was begun with, to be corrected: without consent, secrets and what is default."""
+    notebook = record.notebook if record.notebook in shipped() else str(_own_file(record) or f"{record.notebook}.ipynb")
+    try:
+        known = declared(tagged(read_template(find_notebook(notebook)), PARAMETERS) or "")
+    except K1Error:  # it has gone or changed
+        known = {}
+    given = [
+        f"{name}={value}"
+        for name, value in record.parameters.items()
+        if name != CONSENT and MASK not in str(value) and (name not in known or value != known[name].default)
+    ]
+    return shlex.join(["k1nb", "run", notebook, *(word for pair in given for word in ("-p", pair))])
 
 
 @contextmanager

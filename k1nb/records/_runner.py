@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from k1nb.config import Settings
-from k1nb.errors import ParameterError, RecordError, UsageError
+from k1nb.errors import ParameterError, RecordError, UnknownName, UsageError
 from k1nb.records._archive import Archive
 from k1nb.records._kernel import OURS, foreign_kernel
 from k1nb.records._nbformat import nbformat
@@ -116,7 +116,11 @@ def _run(
         )
     except (papermill.exceptions.PapermillException, RecordError, RuntimeError, TimeoutError) as error:
         raised = error  # what broke is in the record: the engine writes it there before any of these gets here
-    record = Archive(settings.paths).get(run)
+    try:
+        record = Archive(settings.paths).get(run)
+    except UnknownName:
+        what = f"run {run} has left no record: its folder was removed while it ran"
+        raise RecordError(what, hint="k1nb records verify tells what else is missing") from raised
     if record.manifest.seal is None:
         raise _unsealed(run, raised) from raised
     return record

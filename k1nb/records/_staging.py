@@ -35,6 +35,7 @@ from k1nb.records._record import (
     write_manifest,
 )
 from k1nb.records._redaction import leaks, leaky, masks, redacted_notebook
+from k1nb.records._tidy import remove, tidy
 from k1nb.records._turn import turn_at
 from k1nb.secrets import MASK, Redactor
 
@@ -124,20 +125,22 @@ class Staging:
         `reason` says what broke the run; a verdict that would pass is taken back for it. A run that has not said when
         it ended did so at `ended_at`, or now.
         """
-        (record.folder / RESERVE).unlink(missing_ok=True)
+        remove(record.folder / RESERVE)
+        left = tidy(record.folder)
         manifest = self._over(record.folder, ended_at or datetime.now(UTC))
         if not manifest.honest:
             reason = reason or "its verdict does not follow from its checks"
         self._keep_log(record.folder)
         self._put_notebook(record.folder, self._left_notebook(record.folder) if executed is None else executed)
-        reason = "; ".join(filter(None, (reason, self._drop_leaks(record.folder))))
+        odd = f"left out of the record, for it is no plain file: {self._redact(', '.join(left))}" if left else ""
+        reason = "; ".join(filter(None, (reason, odd, self._drop_leaks(record.folder))))
         manifest = broken(manifest, reason).changed(
             process=None,
             files=_sums(record.folder),
             seal=None,
         )
         with self._chain.turn():  # nobody else seals it meanwhile
-            (record.folder / ALIVE).unlink(missing_ok=True)
+            remove(record.folder / ALIVE)
             settled = self._sealed(record.folder, manifest)
         if life := self._lives.pop(record.id, None):
             life.end()
@@ -179,8 +182,8 @@ class Staging:
             own = superseded and _is_own(lost.manifest)
             if lost.running and not own:
                 continue
-            # A damaged one, and one that cannot be moved in now, stays and shows.
-            with suppress(RecordError, StorageError), self._chain.turn():
+            # A damaged one, and one that cannot be moved in now, stays and shows: it must not keep others up.
+            with suppress(RecordError, StorageError, OSError, ValueError), self._chain.turn():
                 if lost.folder.is_dir():  # another process may have been sweeping, too
                     if own:
                         self.settle(lost, reason=SUPERSEDED)

@@ -92,8 +92,8 @@ def test_records_are_listed_one_a_line() -> None:
 @pytest.mark.parametrize(
     ("reason", "hint"),
     [
-        ("cell 9: UnknownName: no device 'ghost' in the inventory (hint: …)", "begin another with what it wants"),
-        ("cell 7: UsageError: no device is named", "begin another with what it wants"),
+        ("cell 9: UnknownName: no device 'ghost' in the inventory (hint: …)", "give it what it wants"),
+        ("cell 7: UsageError: no device is named", "give it what it wants"),
         ("cell 7: ConductorUnreachable: no answer", "go on with k1nb run --resume 20260301-040000"),
         ("cell 6: stopped by SIGINT", "go on with k1nb run --resume 20260301-040000"),
     ],
