@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from k1nb._plain import counted
 from k1nb.cli import _complete, _consent, _output
 from k1nb.cli._output import Json
 
@@ -75,7 +76,9 @@ def prune(
     look.print_plan(_output.console(), plan)
     if plan.steps:
         _output.note(
-            f"{len(removed)} artifacts removed" if removed else f"nothing was removed; {_consent.how_to_apply(plan)}"
+            f"{counted(len(removed), 'artifact')} removed"
+            if removed
+            else f"nothing was removed; {_consent.how_to_apply(plan)}"
         )
 
 
@@ -87,5 +90,5 @@ def verify() -> None:
     damaged = list(store.damaged())
     for error in damaged:
         _output.say(error.message)
-    _output.note(f"{len(store.list())} artifacts, {len(damaged)} damaged")
+    _output.note(f"{counted(len(store.list()), 'artifact')}, {len(damaged)} damaged")
     sys.exit(1 if damaged else 0)

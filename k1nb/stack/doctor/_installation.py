@@ -9,6 +9,7 @@ from datetime import datetime
 from itertools import combinations
 from pathlib import Path
 
+from k1nb._plain import counted
 from k1nb.checks import Check, Status
 from k1nb.device import Device, clash
 from k1nb.errors import K1Error
@@ -114,7 +115,9 @@ def inventory_checks(devices: Sequence[Device] | K1Error, file: Path, default: D
 def _count(devices: Sequence[Device]) -> str:
     simulated = sum(device.kind == "simulator" for device in devices)
     production = sum(device.role == "production" for device in devices)
-    return f"{len(devices)} devices, {simulated} of them simulated, {production} in production; nothing twice"
+    return (
+        f"{counted(len(devices), 'device')}, {simulated} of them simulated, {production} in production; nothing twice"
+    )
 
 
 def _default(default: Device | K1Error, source: str) -> Check:
