@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.measure import Measurement
 from rich.table import Column, Table
 from rich.text import Text
 
+from k1nb._plain import first_line
 from k1nb.records import worst_first
 from k1nb.show._rows import rows_of
 from k1nb.show._tables import plan_text
@@ -35,6 +37,8 @@ _STYLES = {
 }
 
 _WIDEST = 10_000
+_FOLDED, _REASON = 70, 120
+"""Characters of a reason in a list: what a line has at least, and what there is of it: two lines of 80 columns."""
 
 
 def print_checks(console: Console, checks: Iterable[Check]) -> None:
@@ -66,7 +70,10 @@ def print_execution(console: Console, execution: Execution, children: Mapping[st
         task = row.last
         took = duration(task.seconds) if task.seconds is not None else ""
         note = f"attempt {len(row.attempts)}  " if len(row.attempts) > 1 else ""
-        table.add_row(Text("  " * row.depth + row.reference), _status(task.status), took, Text(note + task.reason))
+        child = (children or {}).get(task.child_id or "")
+        # Below it stands the task whose reason it is.
+        reason = "" if child and task.reason in {t.reason for t in child.tasks} else task.reason
+        table.add_row(Text("  " * row.depth + row.reference), _status(task.status), took, Text(note + reason))
     console.print(table)
 
 
@@ -84,12 +91,11 @@ def print_change(console: Console, change: Change) -> None:
 
 
 def print_executions(console: Console, executions: Sequence[Execution]) -> None:
-    """Print one line for each execution."""
+    """Print one line for each execution, or a block of lines on a terminal that is too narrow for one."""
     if not executions:
         console.print("no executions")
         return
-    table = _table("status", "workflow", "began (UTC)", "took", "id", "")
-    table.columns[4].no_wrap = True  # an id that is folded cannot be copied
+    table = new_listing("status", "workflow", "began (UTC)", "took", "id", "reason", folds_to=_FOLDED)
     for execution in executions:
         table.add_row(
             _status(execution.status),
@@ -97,7 +103,7 @@ def print_executions(console: Console, executions: Sequence[Execution]) -> None:
             _time(execution.started_at) if execution.started_at else "",
             duration(execution.seconds) if execution.seconds is not None else "",
             execution.id,
-            Text(execution.reason),
+            Text(first_line(execution.reason, _REASON)),
         )
     console.print(table)
 
@@ -194,11 +200,15 @@ def new_table(*heads: str) -> Table:
     return _table(*heads)
 
 
-def new_listing(*heads: str) -> Table:
-    """Return a table of which nothing is folded or cut: where that does not fit, each row becomes a block of lines."""
+def new_listing(*heads: str, folds_to: int = 0) -> Table:
+    """Return a table of which nothing is folded or cut: where that does not fit, each row becomes a block of lines.
+
+    With `folds_to` the last column may be folded, down to so many characters.
+    """
     table = _Listing(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table.folds_to = folds_to
     for head in heads:
-        table.add_column(head, overflow="fold")
+        table.add_column(head, overflow="fold", no_wrap=not (folds_to and head == heads[-1]))
     return table
 
 
@@ -215,8 +225,13 @@ def _table(*heads: str) -> Table:
 
 
 class _Listing(Table):
+    folds_to = 0
+
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         whole = Measurement.get(console, options.update(width=_WIDEST), self).maximum
+        if self.folds_to:
+            last = max((cell_len(str(cell)) for cell in self.columns[-1].cells), default=0)
+            whole -= max(last - self.folds_to, 0)
         return super().__rich_console__(console, options) if whole <= options.max_width else self._blocks()
 
     def _blocks(self) -> Iterator[Table]:
