@@ -49,8 +49,10 @@ def show(
         _output.data({"artifact": found.as_dict(), "deployments": [row.as_dict() for row in deployments]})
         return
     from k1nb import show as look
+    from k1nb.device import Inventory
 
-    look.print_artifact(_output.console(), found, deployments)
+    names = {device.mac: device.name for device in Inventory(paths).list()} if deployments else {}
+    look.print_artifact(_output.console(), found, deployments, names)
 
 
 def prune(

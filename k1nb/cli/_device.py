@@ -15,6 +15,7 @@ from k1nb.cli._output import Json
 if TYPE_CHECKING:
     from k1nb.config import Settings
     from k1nb.device import Device, OtaPassword
+    from k1nb.paths import Paths
 
 
 class Role(StrEnum):
@@ -47,7 +48,7 @@ Name = Annotated[
 def group(app: typer.Typer) -> typer.Typer:
     """Add the commands to their group."""
     app.command("list")(list_)
-    for command in (add, remove, info, simulate):
+    for command in (add, remove, info, history, simulate):
         app.command()(command)
     return app
 
@@ -113,6 +114,46 @@ def info(name: Name, json: Json = False) -> None:
     from k1nb import show
 
     show.print_readings(_output.console(), device, seen)
+
+
+def history(
+    name: Name,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1_000_000, help="At most so many.")] = 20,
+    json: Json = False,
+) -> None:
+    """Show what was sent to a device, newest first, and how far that is proven; nothing is asked of it.
+
+    It is the ledger of this machine; a device that is no longer in the inventory is known there by its MAC.
+    """
+    from k1nb.firmware import device_history
+
+    paths = _output.settings(logs=False).paths
+    mac, label = _known(paths, name)
+    found = device_history(paths, mac, limit)
+    if json:
+        _output.data([past.as_dict() for past in found])
+        return
+    from k1nb import show
+
+    show.print_history(_output.console(), label, found)
+    if len(found) == limit:
+        _output.note(f"there may be more than these {limit}: --limit")
+
+
+def _known(paths: Paths, name: str) -> tuple[str, str]:
+    """Return a device's MAC and label; one that only the ledger knows is named by its MAC."""
+    from k1nb.device import Inventory
+    from k1nb.errors import UnknownName
+    from k1nb.firmware import Ledger
+
+    try:
+        device = Inventory(paths).get(name)
+    except UnknownName:
+        mac = name.strip().upper().replace("-", ":")
+        if mac not in Ledger(paths).macs():
+            raise
+        return mac, mac
+    return device.mac, device.label
 
 
 def simulate(

@@ -121,8 +121,10 @@ def print_artifacts(console: Console, artifacts: Sequence[Artifact]) -> None:
     console.print(table)
 
 
-def print_artifact(console: Console, artifact: Artifact, deployments: Sequence[Deployment]) -> None:
-    """Print an artifact's facts, one on a line, and one line for each deployment of it."""
+def print_artifact(
+    console: Console, artifact: Artifact, deployments: Sequence[Deployment], names: Mapping[str, str] | None = None
+) -> None:
+    """Print an artifact's facts, one on a line, and one line for each deployment; `names` has the devices' by MAC."""
     facts = _table()
     usage = {"flash": artifact.flash_percent, "RAM": artifact.ram_percent}
     rows = {
@@ -142,10 +144,11 @@ def print_artifact(console: Console, artifact: Artifact, deployments: Sequence[D
     if not deployments:
         console.print("never sent to a device")
         return
-    table = _table("device", "outcome", "grade", "began (UTC)", "execution")
+    table = new_listing("device", "MAC", "outcome", "grade", "began (UTC)", "execution")
     for row in deployments:
         ended = row.outcome.value if row.outcome else "not ended"
-        table.add_row(row.mac, ended, row.grade.name, _time(row.started_at), Text(row.execution_id))
+        device = Text((names or {}).get(row.mac) or "not in the inventory")
+        table.add_row(device, row.mac, ended, row.grade.name, _time(row.started_at), Text(row.execution_id))
     console.print(table)
 
 
