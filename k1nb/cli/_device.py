@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -215,7 +218,27 @@ def simulate(
 
     if fault:
         _output.note(f"simulating with the faults {' '.join(faults.words())}")
-    asyncio.run(serve())
+    with _service_named(settings):
+        asyncio.run(serve())
+
+
+@contextmanager
+def _service_named(settings: Settings) -> Iterator[None]:
+    """Say that it is this home's own simulator service that holds a port, where that runs."""
+    from k1nb.errors import PortTaken
+    from k1nb.stack import status
+
+    try:
+        yield
+    except PortTaken as error:
+        # The service is this command, too.
+        ours = {os.getpid(), os.getppid(), None}
+        if all(each.name != "simulator" or each.pid in ours for each in status(settings)):
+            raise
+        raise PortTaken(
+            f"{error.message}; the simulator service runs, which simulates the devices of the inventory",
+            hint="stop it with `k1nb down simulator`; afterwards `k1nb up simulator` starts it again",
+        ) from error
 
 
 def _password(settings: Settings, device: Device, form: OtaAuth) -> OtaPassword:
