@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.measure import Measurement
+from rich.padding import Padding
 from rich.table import Column, Table
 from rich.text import Text
 
 from k1nb._plain import first_line
 from k1nb.records import worst_first
-from k1nb.show._rows import rows_of
+from k1nb.show._rows import Row, rows_of
 from k1nb.show._tables import plan_text
 from k1nb.show._words import duration
 
@@ -65,16 +66,37 @@ def print_execution(console: Console, execution: Execution, children: Mapping[st
     console.print(head, soft_wrap=True)
     if execution.reason:
         console.print(Text(execution.reason, style="red"), soft_wrap=True)
+    rows = [_task_cells(row, children or {}) for row in rows_of(execution, children or {})]
+    widths = [max((cell.cell_len for cell in column), default=0) + 2 for column in zip(*rows, strict=True)]
+    if sum(widths[:3]) + min(sum(widths[3:]), _FOLDED) > console.width:
+        _print_tasks_narrow(console, rows, widths)
+        return
     table = _table("task", "status", "took", "")
-    for row in rows_of(execution, children or {}):
-        task = row.last
-        took = duration(task.seconds) if task.seconds is not None else ""
-        note = f"attempt {len(row.attempts)}  " if len(row.attempts) > 1 else ""
-        child = (children or {}).get(task.child_id or "")
-        # Below it stands the task whose reason it is.
-        reason = "" if child and task.reason in {t.reason for t in child.tasks} else task.reason
-        table.add_row(Text("  " * row.depth + row.reference), _status(task.status), took, Text(note + reason))
+    for row in rows:
+        table.add_row(*row)
+    for column in table.columns[:3]:
+        column.no_wrap = True
     console.print(table)
+
+
+def _task_cells(row: Row, children: Mapping[str, Execution]) -> tuple[Text, Text, Text, Text]:
+    task = row.last
+    child = children.get(task.child_id or "")
+    # Below it stands the task whose reason it is.
+    reason = "" if child and task.reason in {each.reason for each in child.tasks} else task.reason
+    note = f"attempt {len(row.attempts)}  " if len(row.attempts) > 1 else ""
+    took = duration(task.seconds) if task.seconds is not None else ""
+    return Text("  " * row.depth + row.reference), _status(task.status), Text(took), Text(note + reason)
+
+
+def _print_tasks_narrow(console: Console, rows: Iterable[tuple[Text, Text, Text, Text]], widths: list[int]) -> None:
+    """Print tasks with what is said of one below it, where it would not fit beside."""
+    for name, status, took, note in rows:
+        line = Text.assemble(name, " " * (widths[0] - name.cell_len), status)
+        console.print(line.append(" " * (widths[1] - status.cell_len)).append(took), soft_wrap=True)
+        if note.plain.strip():
+            depth = len(name.plain) - len(name.plain.lstrip())
+            console.print(Padding(Text(note.plain, "dim", overflow="fold"), (0, 0, 0, depth + 4)))
 
 
 def print_change(console: Console, change: Change) -> None:

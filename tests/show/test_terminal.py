@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,18 @@ def test_a_reason_stands_once_where_its_task_does() -> None:
     parent = execution("firmware-ci-cd-pipeline", "FAILED", build)
     assert printed(show.print_execution, parent, {child.id: child}).count(why) == 1
     assert printed(show.print_execution, parent).count(why) == 1
+
+
+@pytest.mark.parametrize(("width", "lines"), [(60, 6), (80, 5), (200, 3)])
+def test_an_execution_is_shown_on_any_terminal(width: int, lines: int) -> None:
+    """A task keeps its line; where its reason does not fit beside, it stands below, with nothing lost of it."""
+    why = "no repository 'nope' is set; " + " ".join(["name", "it"] * 8)
+    tasks = replace(task("validate_the_commit", "FAILED_WITH_TERMINAL_ERROR", 0, 0, 1), reason=why)
+    text = printed(show.print_execution, execution("firmware-build", "FAILED", tasks), width=width)
+    assert re.search(r"^validate_the_commit +FAILED_WITH_TERMINAL_ERROR +1\.0 s", text, re.MULTILINE)
+    assert why in " ".join(text.split())
+    assert len(text.splitlines()) <= lines
+    assert max(map(len, text.splitlines()[1:])) <= width
 
 
 LONG = f"commit 338eeb216a4a does not build: src/main.c:31:11: error: {'x ' * 300}\nIn file included from main.h"
