@@ -24,7 +24,7 @@ def print_history(console: Console, label: str, history: Sequence[PastDeployment
     if not history:
         console.print(Text(f"nothing was ever sent to {label}"))
         return
-    heads = ("began (UTC)", "artifact", "commit", "grade", "outcome", "execution", "for, and what was seen last")
+    heads = ("began (UTC)", "artifact", "commit", "grade", "outcome", "execution", "reason, last evidence")
     table = new_listing(*heads, folds_to=_FOLDED)
     for past in history:
         row = past.deployment
