@@ -77,9 +77,10 @@ def permission_checks(files: Iterable[Kept]) -> list[Check]:
     if not found:
         return [Check(name, Status.OK, "no file of settings or secrets is there yet", source="stat")]
     open_ = [kept for kept in found if kept.mode & 0o044]
-    closed = [f"{len(found) - len(open_)} files for their owner alone"] if len(found) > len(open_) else []
+    closed = len(found) - len(open_)
+    own = [counted(closed, "file for its owner alone", "files for their owner alone")] if closed else []
     told = [f"{kept.file} holds no secret, and others may read it" for kept in open_]
-    return [Check(name, Status.OK, "; ".join(closed + told), source="stat")]
+    return [Check(name, Status.OK, "; ".join(own + told), source="stat")]
 
 
 def _permission(name: str, kept: Kept) -> Check | None:
