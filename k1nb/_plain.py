@@ -23,3 +23,17 @@ def without_control(text: str) -> str:
 def json_without_control(text: str) -> str:
     """Return JSON that says the same without a control character in it."""
     return _IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Return `1 task` or `2 tasks`; a plural that is not made with an s is given."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def first_line(text: str, limit: int) -> str:
+    """Return the first line of a text that says something, its blanks made one, visibly cut where more follows."""
+    lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+    if not lines:
+        return ""
+    cut = len(lines) > 1 or len(lines[0]) > limit
+    return f"{lines[0][: limit - 2].rstrip()} …" if cut else lines[0]

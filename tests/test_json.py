@@ -232,6 +232,7 @@ def test_a_rollback_and_its_artifacts_are_as_the_page_says(tmp_path: Path, free_
         artifacts = held(settings, "artifacts list")
         assert len(artifacts) == 2
         assert held(settings, "artifacts show", artifacts[0]["id"])["deployments"]
+        assert len(held(settings, "device history", "demo")) == 2
         planned = held(settings, "rollback", "demo")
         assert planned["plan"]["steps"]
         words = ("demo", "--direct", "--apply", planned["plan"]["id"])

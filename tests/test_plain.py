@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from k1nb._plain import json_without_control, without_control
+from k1nb._plain import counted, first_line, json_without_control, without_control
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,27 @@ def test_json_says_the_same(text: str) -> None:
     shown = json_without_control(json.dumps({text: text}, ensure_ascii=False))
     assert json.loads(shown) == {text: text}
     assert without_control(shown) == shown
+
+
+def test_one_thing_is_no_plural() -> None:
+    """What is counted stands in its own number."""
+    assert [counted(n, "task") for n in (0, 1, 2, 1_234)] == ["0 tasks", "1 task", "2 tasks", "1,234 tasks"]
+    assert [counted(n, "task waits", "tasks wait") for n in (1, 2)] == ["1 task waits", "2 tasks wait"]
+
+
+@given(some.text(), some.integers(min_value=10, max_value=200))
+def test_a_first_line_is_one_and_no_longer_than_asked(text: str, limit: int) -> None:
+    """Of any text one line comes out, within the limit, and of a text that says something, something."""
+    line = first_line(text, limit)
+    assert len(line) <= limit
+    assert len(line.splitlines()) <= 1
+    assert bool(line) is bool(text.strip())
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [("\n short  one\n", "short one"), ("first\nsecond", "first …"), ("0123456789ab", "01234567 …"), ("  \n", "")],
+)
+def test_a_first_line_says_that_more_follows(text: str, line: str) -> None:
+    """What was left out can be seen to be."""
+    assert first_line(text, 10) == line

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from k1nb._plain import counted
 from k1nb.cli import _complete, _consent, _output
 from k1nb.cli._output import Json
 
@@ -48,8 +49,10 @@ def show(
         _output.data({"artifact": found.as_dict(), "deployments": [row.as_dict() for row in deployments]})
         return
     from k1nb import show as look
+    from k1nb.device import Inventory
 
-    look.print_artifact(_output.console(), found, deployments)
+    names = {device.mac: device.name for device in Inventory(paths).list()} if deployments else {}
+    look.print_artifact(_output.console(), found, deployments, names)
 
 
 def prune(
@@ -75,7 +78,9 @@ def prune(
     look.print_plan(_output.console(), plan)
     if plan.steps:
         _output.note(
-            f"{len(removed)} artifacts removed" if removed else f"nothing was removed; {_consent.how_to_apply(plan)}"
+            f"{counted(len(removed), 'artifact')} removed"
+            if removed
+            else f"nothing was removed; {_consent.how_to_apply(plan)}"
         )
 
 
@@ -87,5 +92,5 @@ def verify() -> None:
     damaged = list(store.damaged())
     for error in damaged:
         _output.say(error.message)
-    _output.note(f"{len(store.list())} artifacts, {len(damaged)} damaged")
+    _output.note(f"{counted(len(store.list()), 'artifact')}, {len(damaged)} damaged")
     sys.exit(1 if damaged else 0)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from k1nb._plain import counted
 from k1nb.cli import _consent, _output
 from k1nb.cli._output import Json
 
@@ -52,9 +53,8 @@ def lint(
     else:
         for finding in findings:
             _output.say(f"{finding.where}: {finding.code} {finding.text}\n  mend: {finding.mend}")
-        _output.note(
-            f"{len(definitions.workflows)} workflows, {len(definitions.tasks)} tasks, {len(findings)} findings"
-        )
+        workflows, tasks = counted(len(definitions.workflows), "workflow"), counted(len(definitions.tasks), "task")
+        _output.note(f"{workflows}, {tasks}, {counted(len(findings), 'finding')}")
     sys.exit(1 if findings else 0)
 
 

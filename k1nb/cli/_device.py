@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +18,7 @@ from k1nb.cli._output import Json
 if TYPE_CHECKING:
     from k1nb.config import Settings
     from k1nb.device import Device, OtaPassword
+    from k1nb.paths import Paths
 
 
 class Role(StrEnum):
@@ -47,7 +51,7 @@ Name = Annotated[
 def group(app: typer.Typer) -> typer.Typer:
     """Add the commands to their group."""
     app.command("list")(list_)
-    for command in (add, remove, info, simulate):
+    for command in (add, remove, info, history, simulate):
         app.command()(command)
     return app
 
@@ -115,6 +119,46 @@ def info(name: Name, json: Json = False) -> None:
     show.print_readings(_output.console(), device, seen)
 
 
+def history(
+    name: Name,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1_000_000, help="At most so many.")] = 20,
+    json: Json = False,
+) -> None:
+    """Show what was sent to a device, newest first, and how far that is proven; nothing is asked of it.
+
+    It is the ledger of this machine; a device that is no longer in the inventory is known there by its MAC.
+    """
+    from k1nb.firmware import device_history
+
+    paths = _output.settings(logs=False).paths
+    mac, label = _known(paths, name)
+    found = device_history(paths, mac, limit)
+    if json:
+        _output.data([past.as_dict() for past in found])
+        return
+    from k1nb import show
+
+    show.print_history(_output.console(), label, found)
+    if len(found) == limit:
+        _output.note(f"there may be more than these {limit}: --limit")
+
+
+def _known(paths: Paths, name: str) -> tuple[str, str]:
+    """Return a device's MAC and label; one that only the ledger knows is named by its MAC."""
+    from k1nb.device import Inventory
+    from k1nb.errors import UnknownName
+    from k1nb.firmware import Ledger
+
+    try:
+        device = Inventory(paths).get(name)
+    except UnknownName:
+        mac = name.strip().upper().replace("-", ":")
+        if mac not in Ledger(paths).macs():
+            raise
+        return mac, mac
+    return device.mac, device.label
+
+
 def simulate(
     names: Annotated[
         list[str],
@@ -174,7 +218,27 @@ def simulate(
 
     if fault:
         _output.note(f"simulating with the faults {' '.join(faults.words())}")
-    asyncio.run(serve())
+    with _service_named(settings):
+        asyncio.run(serve())
+
+
+@contextmanager
+def _service_named(settings: Settings) -> Iterator[None]:
+    """Say that it is this home's own simulator service that holds a port, where that runs."""
+    from k1nb.errors import PortTaken
+    from k1nb.stack import status
+
+    try:
+        yield
+    except PortTaken as error:
+        # The service is this command, too.
+        ours = {os.getpid(), os.getppid(), None}
+        if all(each.name != "simulator" or each.pid in ours for each in status(settings)):
+            raise
+        raise PortTaken(
+            f"{error.message}; the simulator service runs, which simulates the devices of the inventory",
+            hint="stop it with `k1nb down simulator`; afterwards `k1nb up simulator` starts it again",
+        ) from error
 
 
 def _password(settings: Settings, device: Device, form: OtaAuth) -> OtaPassword:

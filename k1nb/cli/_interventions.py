@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from k1nb._plain import counted
 from k1nb.cli import _consent, _output
 from k1nb.cli._output import Json
 
@@ -127,7 +128,7 @@ def prune(
         _output.note(f"nothing was removed; {_consent.how_to_apply(done.plan)}" if done.plan.steps else "nothing to do")
     else:
         _tell_refusals(done.refused)
-        _output.note(f"{len(done.removed)} executions removed")
+        _output.note(f"{counted(len(done.removed), 'execution')} removed")
     sys.exit(1 if done.refused else 0)
 
 

@@ -20,6 +20,7 @@ from k1nb.conductor._path import longest_path
 from k1nb.conductor._queue_calls import LogLine, PollData
 from k1nb.conductor._queue_checks import Host, QueueLimits, queue_checks
 from k1nb.conductor._queues import Queues, Work, look_at_queues
+from k1nb.conductor._reason import innermost
 from k1nb.conductor._retention import Pruned, plan_pruning, prune
 from k1nb.conductor._rules import RULES, Answer, Rule
 from k1nb.conductor._schedule_calls import FailedStart, Schedule
@@ -85,6 +86,7 @@ __all__ = [
     "forgotten",
     "gated_executions",
     "gates_of",
+    "innermost",
     "intervene",
     "lineage",
     "lint",

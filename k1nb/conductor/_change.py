@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from k1nb._plain import counted
 from k1nb.checks import Check, Status
 from k1nb.conductor._client import Conductor
 from k1nb.conductor._definitions import Definitions
@@ -139,7 +140,8 @@ def definition_checks(facts: DefinitionFacts, before: Plan, report: Iterable[App
 def _lint_check(facts: DefinitionFacts) -> Check:
     name = "definitions: lint"
     if facts.findings:
-        seen = f"{len(facts.findings)} findings: {_some(f'{f.where}: {f.code} {f.text}' for f in facts.findings)}"
+        some = _some(f"{f.where}: {f.code} {f.text}" for f in facts.findings)
+        seen = f"{counted(len(facts.findings), 'finding')}: {some}"
         return Check(name, Status.FAIL, seen, "mend them; `k1nb definitions lint` says how", "files")
     count = f"{len(facts.definitions.workflows)} workflows and {len(facts.definitions.tasks)} task definitions"
     return Check(name, Status.OK, f"{count} break no rule", source="files")

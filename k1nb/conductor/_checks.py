@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
+from k1nb._plain import counted, first_line
 from k1nb.checks import Check, Status
 from k1nb.conductor._client import Conductor
 from k1nb.conductor._definitions import Definitions, load
@@ -29,6 +30,10 @@ BACKLOG = 20
 """Waiting tasks of one type that are more than a burst: ten executions at once leave none."""
 LOOK_BACK = timedelta(hours=24)
 _NAMED = 5
+_LOOKED_AT = 100
+"""Failed executions that are counted; where there are more, the check says at least."""
+_LINE = 160
+"""Characters of a reason that stand in a check; whoever wants to read it all looks at the execution."""
 
 
 class _Look:
@@ -162,27 +167,39 @@ def queues_check(name: str, wanted: set[str], sizes: Mapping[str, int], source: 
     waiting = sum(ours.values())
     values = {"waiting_tasks": float(waiting)}
     if not long:
-        return Check(name, Status.OK, f"{waiting} tasks wait in {len(ours)} queues", source=source, values=values)
+        return Check(name, Status.OK, _waiting(waiting, len(ours)), source=source, values=values)
     seen = _some(f"{size} of {queue}" for queue, size in sorted(long.items(), key=lambda item: -item[1]))
     hint = "see whether the workers poll and what they do: `k1nb logs workers`"
     return Check(name, Status.WARN, f"more than {BACKLOG} tasks wait: {seen}", hint, source, values=values)
 
 
+def _waiting(tasks: int, queues: int) -> str:
+    return f"{counted(tasks, 'task waits', 'tasks wait')} in {counted(queues, 'queue')}"
+
+
 def _failures(name: str, look: _Look) -> Check:
-    source = f"{look.conductor.url}/workflow/search"
-    size = 100
     statuses = (ExecutionStatus.FAILED, ExecutionStatus.TIMED_OUT)
-    found = look.conductor.find(status=statuses, since=look.now - LOOK_BACK, size=size)
-    ids = {execution.id for execution in found}
+    found = look.conductor.find(status=statuses, since=look.now - LOOK_BACK, size=_LOOKED_AT)
+    return failures_check(name, found, f"{look.conductor.url}/workflow/search")
+
+
+def failures_check(name: str, failed: Sequence[Execution], source: str) -> Check:
+    """Judge what failed or timed out in the last day, newest first; a sub-workflow counts with what started it."""
+    ids = {execution.id for execution in failed}
     # A runbook's execution fails because a check does; the check of schedules tells of it.
-    first = [execution for execution in found if execution.parent_id not in ids and execution.name != "runbook"]
+    first = [execution for execution in failed if execution.parent_id not in ids and execution.name != "runbook"]
     values = {"failed_executions": float(len(first))}
     if not first:
         return Check(name, Status.OK, "none failed or timed out in the last 24 h", source=source, values=values)
-    count = f"{'at least ' if len(found) == size else ''}{len(first)}"
-    seen = _some(f"{e.name} {e.id} {e.status} at {_clock(e.ended_at or e.started_at)}: {e.reason}" for e in first)
-    hint = f"`k1nb executions show {first[0].id}`"
-    return Check(name, Status.WARN, f"{count} in the last 24 h: {seen}", hint, source, values=values)
+    count = f"{'at least ' if len(failed) == _LOOKED_AT else ''}{len(first)}"
+    hint = "see them all with `k1nb executions list --failed`"
+    seen = f"{count} failed in 24 h; the newest, {_failed(first[0])}"
+    return Check(name, Status.WARN, seen, hint, source, values=values)
+
+
+def _failed(execution: Execution) -> str:
+    why = first_line(execution.reason, _LINE) or f"ended {execution.status} without a reason"
+    return f"{execution.name} {execution.id}: {why}"
 
 
 def _running(name: str, look: _Look) -> Check:

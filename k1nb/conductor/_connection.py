@@ -147,10 +147,23 @@ def _passing(response: httpx.Response) -> bool:
     return isinstance(said, dict) and said.get("retryable") is True
 
 
+_EXECUTIONS = "check the id; `k1nb executions list` names those of the last 24 h, with `--hours` older ones"
+_LISTS = {
+    "/workflow/{id}": _EXECUTIONS,
+    "/tasks/{id}/{reference}": _EXECUTIONS,
+    "/scheduler/schedules/{name}": "check the name; `k1nb schedule list` names those that are there",
+}
+"""What tells the names and ids of a route's subjects, by how the route begins."""
+
+
+def _where_to_look(call: Call) -> str:
+    hints = (hint for start, hint in _LISTS.items() if call.route.startswith(start))
+    return next(hints, "check the name; `k1nb definitions apply` registers what is shipped")
+
+
 def _refusal(call: Call, response: httpx.Response) -> ConductorRefused:
     said = f"Conductor refused {call.method} {response.url.path}: {words(response)}"
     if response.status_code == httpx.codes.NOT_FOUND:
-        hint = "check the id or name; `k1nb definitions apply` registers what is shipped"
-        return ConductorNotFound(said, status=404, hint=hint)
+        return ConductorNotFound(said, status=404, hint=_where_to_look(call))
     hint = "see what the server says, and correct the request"
     return ConductorRefused(said, status=response.status_code, hint=hint)

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from k1nb.conductor._reason import innermost
+
 
 class ExecutionStatus(StrEnum):
     """How a workflow execution stands."""
@@ -65,6 +67,9 @@ class Task:
     input: Mapping[str, Any] = field(default_factory=dict)
     output: Mapping[str, Any] = field(default_factory=dict)
     reason: str = ""
+    """Why it failed, without what the server wraps around it."""
+    wrapped_reason: str = ""
+    """The same in the server's own words, where those are more."""
     scheduled_at: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
@@ -90,7 +95,7 @@ class Task:
             status=TaskStatus(data["status"]),
             input=data.get("inputData") or {},
             output=output,
-            reason=data.get("reasonForIncompletion") or "",
+            **_reasons(data),
             scheduled_at=moment(data.get("scheduledTime")),
             started_at=moment(data.get("startTime")),
             ended_at=moment(data.get("endTime")),
@@ -116,7 +121,7 @@ class Task:
             "status": self.status.value,
             "input": dict(self.input),
             "output": dict(self.output),
-            "reason": self.reason,
+            "reason": self.wrapped_reason or self.reason,
             "scheduled_at": _text(self.scheduled_at),
             "started_at": _text(self.started_at),
             "ended_at": _text(self.ended_at),
@@ -139,6 +144,9 @@ class Execution:
     input: Mapping[str, Any] = field(default_factory=dict)
     output: Mapping[str, Any] = field(default_factory=dict)
     reason: str = ""
+    """Why it failed, without what the server wraps around it."""
+    wrapped_reason: str = ""
+    """The same in the server's own words, where those are more."""
     started_at: datetime | None = None
     ended_at: datetime | None = None
     updated_at: datetime | None = None
@@ -157,7 +165,7 @@ class Execution:
             correlation_id=data.get("correlationId") or "",
             input=data.get("input") or {},
             output=data.get("output") or {},
-            reason=data.get("reasonForIncompletion") or "",
+            **_reasons(data),
             started_at=moment(data.get("startTime") or data.get("createTime")),
             ended_at=moment(data.get("endTime")),
             updated_at=moment(data.get("updateTime")),
@@ -185,7 +193,7 @@ class Execution:
             "correlation_id": self.correlation_id,
             "input": dict(self.input),
             "output": dict(self.output),
-            "reason": self.reason,
+            "reason": self.wrapped_reason or self.reason,
             "started_at": _text(self.started_at),
             "ended_at": _text(self.ended_at),
             "seconds": self.seconds,
@@ -197,6 +205,12 @@ class Execution:
 def moment(milliseconds: int | None) -> datetime | None:
     """Return the time that Conductor gives in milliseconds since 1970; 0 and null are no time."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds else None
+
+
+def _reasons(data: Mapping[str, Any]) -> dict[str, str]:
+    said = data.get("reasonForIncompletion") or ""
+    reason = innermost(said)
+    return {"reason": reason, "wrapped_reason": said if said != reason else ""}
 
 
 def _span(start: datetime | None, end: datetime | None) -> float | None:

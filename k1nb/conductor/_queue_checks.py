@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from k1nb._plain import counted
 from k1nb.checks import Check, Status
 from k1nb.conductor._queues import Queues, Work
 
@@ -86,7 +87,13 @@ def _growth(queues: Queues) -> Check:
     if not grown:
         total = sum(work.queued for work in queues.work)
         values = {"waiting_tasks": float(total)}
-        return Check(name, Status.OK, f"{total} tasks wait, none more {within}", source=source, values=values)
+        return Check(
+            name,
+            Status.OK,
+            f"{counted(total, 'task waits', 'tasks wait')}, none more {within}",
+            source=source,
+            values=values,
+        )
     seen = _some(f"{w.task_type} {w.queued_before} → {w.queued}" for w in grown)
     hint = "look again: one that goes on growing gets more than its workers do; `k1nb executions list --running`"
     return Check(name, Status.WARN, f"{len(grown)} grew {within}: {seen}", hint, source)
@@ -99,7 +106,10 @@ def _waits(queues: Queues, limits: QueueLimits) -> Check:
     late = [(task, one) for task, one in waiting if one.seconds > most + one.allowed]
     if not late:
         longest = max((one.seconds for _, one in waiting), default=0.0)
-        seen, values = f"{len(waiting)} wait, the longest for {longest:.0f} s", {"longest_wait_seconds": longest}
+        seen, values = (
+            f"{counted(len(waiting), 'waits', 'wait')}, the longest for {longest:.0f} s",
+            {"longest_wait_seconds": longest},
+        )
         return Check(name, Status.OK, seen, source=source, values=values)
     late.sort(key=lambda pair: -pair[1].seconds)
     seen = _some(f"{task} for {one.seconds:.0f} s in {one.execution_id}" for task, one in late)

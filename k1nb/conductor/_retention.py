@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from k1nb._plain import counted
 from k1nb.conductor._client import Conductor
 from k1nb.conductor._executions import Execution, ExecutionStatus
 from k1nb.errors import ConductorNotFound, ConductorRefused
@@ -48,7 +49,9 @@ def plan_pruning(executions: Sequence[Execution], before: datetime, gone: Collec
     old = _removable(executions, before, gone)
     counts = Counter(execution.name for execution in old)
     steps = tuple(
-        Step("remove", f"{count} executions of {name}", "all that the server knows of them", destructive=True)
+        Step(
+            "remove", f"{counted(count, 'execution')} of {name}", "all that the server knows of them", destructive=True
+        )
         for name, count in sorted(counts.items())
     )
     # The moment is no part of it, or the plan would be another one at every look.

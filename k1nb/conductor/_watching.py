@@ -38,15 +38,16 @@ class Change:
     def as_dict(self) -> dict[str, Any]:
         """Return the change as JSON-able data."""
         task = self.task
+        about = task or self.execution
         return {
             "at": self.at.isoformat(timespec="milliseconds") if self.at else None,
             "execution": self.execution.id,
             "workflow": self.execution.name,
             "depth": self.depth,
             "task": task.reference if task else None,
-            "status": (task or self.execution).status.value,
+            "status": about.status.value,
             "attempt": task.retry_count + 1 if task else None,
-            "reason": (task or self.execution).reason,
+            "reason": about.wrapped_reason or about.reason,
         }
 
 

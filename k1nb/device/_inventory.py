@@ -128,7 +128,9 @@ class Inventory:
             names = ", ".join(device.name for device in found)
             raise UnknownName(f"{key!r} means several devices: {names}", hint="give the device's name")
         known = ", ".join(device.label for device in devices) or "none yet"
-        raise UnknownName(f"no device {key!r} in the inventory", hint=f"known: {known}; add it with `k1nb device add`")
+        where = f"{self._folder.parent} (K1NB_HOME)"
+        hint = f"known in {where}: {known}; add it with `k1nb device add`"
+        raise UnknownName(f"no device {key!r} in the inventory", hint=hint)
 
     def add(self, device: Device) -> Device:
         """Add a device; raises UsageError where its name, MAC or place belongs to another one already."""

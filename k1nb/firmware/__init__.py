@@ -7,6 +7,7 @@ from k1nb.firmware._build_log import Usage, count_warnings, read_usage
 from k1nb.firmware._checks import checks
 from k1nb.firmware._commit_check import check_commit
 from k1nb.firmware._gate import Limits, gate
+from k1nb.firmware._history import PastDeployment, device_history
 from k1nb.firmware._image import (
     CHIP_ESP32S3,
     MAX_IMAGE_SIZE,
@@ -48,6 +49,7 @@ __all__ = [
     "Ledger",
     "Limits",
     "Outcome",
+    "PastDeployment",
     "Repository",
     "SampleFacts",
     "SampleHealth",
@@ -67,6 +69,7 @@ __all__ = [
     "commit_change",
     "commit_on_branch",
     "count_warnings",
+    "device_history",
     "end_left_over_builds",
     "ensure_sample_repository",
     "files_with",

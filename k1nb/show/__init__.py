@@ -9,6 +9,7 @@ from k1nb.show._definitions import (
     report_table,
 )
 from k1nb.show._fleet import fleet
+from k1nb.show._history import print_history
 from k1nb.show._patterns import pattern_report, print_pattern_report, print_pattern_reports
 from k1nb.show._records import print_cells, print_difference, print_hits, print_record, print_records
 from k1nb.show._releases import print_approvals, print_releases
@@ -51,6 +52,7 @@ __all__ = [
     "print_differences",
     "print_execution",
     "print_executions",
+    "print_history",
     "print_hits",
     "print_pattern_report",
     "print_pattern_reports",

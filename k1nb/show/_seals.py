@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from k1nb._plain import counted
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -20,17 +22,19 @@ def print_verification(console: Console, found: Verification) -> None:
     for run in found.unsealed if found.one else ():
         console.print(Text.assemble((run.run, "bold"), f": {run.what}"), soft_wrap=True)
     for chain in found.chains:
-        console.print(Text(f"chain {chain.id}: {chain.seals} seals, the last is {chain.last}"), soft_wrap=True)
+        console.print(
+            Text(f"chain {chain.id}: {counted(chain.seals, 'seal')}, the last is {chain.last}"), soft_wrap=True
+        )
         for number, why in sorted(chain.begins.items()):
             console.print(Text(f"  seal {number}: {why}", style="dim"), soft_wrap=True)
     if found.one and found.unsealed:
         return
     if found.unsealed:
         console.print(Text(f"not sealed yet, and not looked at: {_runs(found)}", style="dim"), soft_wrap=True)
-    told = f"{found.records} records, {found.files} files: "
+    told = f"{counted(found.records, 'record')}, {counted(found.files, 'file')}: "
     problems = len(found.problems)
     if problems:
-        said = Text(f"{told}{problems} {'problem' if problems == 1 else 'problems'}", style="bold red")
+        said = Text(f"{told}{counted(problems, 'problem')}", style="bold red")
     elif found.records:
         said = Text(f"{told}as they were sealed", style="green")
     else:

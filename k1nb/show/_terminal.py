@@ -6,12 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.measure import Measurement
+from rich.padding import Padding
 from rich.table import Column, Table
 from rich.text import Text
 
+from k1nb._plain import first_line
 from k1nb.records import worst_first
-from k1nb.show._rows import rows_of
+from k1nb.show._rows import Row, rows_of
 from k1nb.show._tables import plan_text
 from k1nb.show._words import duration
 
@@ -35,6 +38,8 @@ _STYLES = {
 }
 
 _WIDEST = 10_000
+_FOLDED, _REASON = 70, 120
+"""Characters of a reason in a list: what a line has at least, and what there is of it: two lines of 80 columns."""
 
 
 def print_checks(console: Console, checks: Iterable[Check]) -> None:
@@ -61,13 +66,37 @@ def print_execution(console: Console, execution: Execution, children: Mapping[st
     console.print(head, soft_wrap=True)
     if execution.reason:
         console.print(Text(execution.reason, style="red"), soft_wrap=True)
+    rows = [_task_cells(row, children or {}) for row in rows_of(execution, children or {})]
+    widths = [max((cell.cell_len for cell in column), default=0) + 2 for column in zip(*rows, strict=True)]
+    if sum(widths[:3]) + min(sum(widths[3:]), _FOLDED) > console.width:
+        _print_tasks_narrow(console, rows, widths)
+        return
     table = _table("task", "status", "took", "")
-    for row in rows_of(execution, children or {}):
-        task = row.last
-        took = duration(task.seconds) if task.seconds is not None else ""
-        note = f"attempt {len(row.attempts)}  " if len(row.attempts) > 1 else ""
-        table.add_row(Text("  " * row.depth + row.reference), _status(task.status), took, Text(note + task.reason))
+    for row in rows:
+        table.add_row(*row)
+    for column in table.columns[:3]:
+        column.no_wrap = True
     console.print(table)
+
+
+def _task_cells(row: Row, children: Mapping[str, Execution]) -> tuple[Text, Text, Text, Text]:
+    task = row.last
+    child = children.get(task.child_id or "")
+    # Below it stands the task whose reason it is.
+    reason = "" if child and task.reason in {each.reason for each in child.tasks} else task.reason
+    note = f"attempt {len(row.attempts)}  " if len(row.attempts) > 1 else ""
+    took = duration(task.seconds) if task.seconds is not None else ""
+    return Text("  " * row.depth + row.reference), _status(task.status), Text(took), Text(note + reason)
+
+
+def _print_tasks_narrow(console: Console, rows: Iterable[tuple[Text, Text, Text, Text]], widths: list[int]) -> None:
+    """Print tasks with what is said of one below it, where it would not fit beside."""
+    for name, status, took, note in rows:
+        line = Text.assemble(name, " " * (widths[0] - name.cell_len), status)
+        console.print(line.append(" " * (widths[1] - status.cell_len)).append(took), soft_wrap=True)
+        if note.plain.strip():
+            depth = len(name.plain) - len(name.plain.lstrip())
+            console.print(Padding(Text(note.plain, "dim", overflow="fold"), (0, 0, 0, depth + 4)))
 
 
 def print_change(console: Console, change: Change) -> None:
@@ -84,12 +113,11 @@ def print_change(console: Console, change: Change) -> None:
 
 
 def print_executions(console: Console, executions: Sequence[Execution]) -> None:
-    """Print one line for each execution."""
+    """Print one line for each execution, or a block of lines on a terminal that is too narrow for one."""
     if not executions:
         console.print("no executions")
         return
-    table = _table("status", "workflow", "began (UTC)", "took", "id", "")
-    table.columns[4].no_wrap = True  # an id that is folded cannot be copied
+    table = new_listing("status", "workflow", "began (UTC)", "took", "id", "reason", folds_to=_FOLDED)
     for execution in executions:
         table.add_row(
             _status(execution.status),
@@ -97,7 +125,7 @@ def print_executions(console: Console, executions: Sequence[Execution]) -> None:
             _time(execution.started_at) if execution.started_at else "",
             duration(execution.seconds) if execution.seconds is not None else "",
             execution.id,
-            Text(execution.reason),
+            Text(first_line(execution.reason, _REASON)),
         )
     console.print(table)
 
@@ -115,8 +143,10 @@ def print_artifacts(console: Console, artifacts: Sequence[Artifact]) -> None:
     console.print(table)
 
 
-def print_artifact(console: Console, artifact: Artifact, deployments: Sequence[Deployment]) -> None:
-    """Print an artifact's facts, one on a line, and one line for each deployment of it."""
+def print_artifact(
+    console: Console, artifact: Artifact, deployments: Sequence[Deployment], names: Mapping[str, str] | None = None
+) -> None:
+    """Print an artifact's facts, one on a line, and one line for each deployment; `names` has the devices' by MAC."""
     facts = _table()
     usage = {"flash": artifact.flash_percent, "RAM": artifact.ram_percent}
     rows = {
@@ -136,10 +166,11 @@ def print_artifact(console: Console, artifact: Artifact, deployments: Sequence[D
     if not deployments:
         console.print("never sent to a device")
         return
-    table = _table("device", "outcome", "grade", "began (UTC)", "execution")
+    table = new_listing("device", "MAC", "outcome", "grade", "began (UTC)", "execution")
     for row in deployments:
         ended = row.outcome.value if row.outcome else "not ended"
-        table.add_row(row.mac, ended, row.grade.name, _time(row.started_at), Text(row.execution_id))
+        device = Text((names or {}).get(row.mac) or "not in the inventory")
+        table.add_row(device, row.mac, ended, row.grade.name, _time(row.started_at), Text(row.execution_id))
     console.print(table)
 
 
@@ -194,11 +225,15 @@ def new_table(*heads: str) -> Table:
     return _table(*heads)
 
 
-def new_listing(*heads: str) -> Table:
-    """Return a table of which nothing is folded or cut: where that does not fit, each row becomes a block of lines."""
+def new_listing(*heads: str, folds_to: int = 0) -> Table:
+    """Return a table of which nothing is folded or cut: where that does not fit, each row becomes a block of lines.
+
+    With `folds_to` the last column may be folded, down to so many characters.
+    """
     table = _Listing(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table.folds_to = folds_to
     for head in heads:
-        table.add_column(head, overflow="fold")
+        table.add_column(head, overflow="fold", no_wrap=not (folds_to and head == heads[-1]))
     return table
 
 
@@ -215,8 +250,13 @@ def _table(*heads: str) -> Table:
 
 
 class _Listing(Table):
+    folds_to = 0
+
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         whole = Measurement.get(console, options.update(width=_WIDEST), self).maximum
+        if self.folds_to:
+            last = max((cell_len(str(cell)) for cell in self.columns[-1].cells), default=0)
+            whole -= max(last - self.folds_to, 0)
         return super().__rich_console__(console, options) if whole <= options.max_width else self._blocks()
 
     def _blocks(self) -> Iterator[Table]:

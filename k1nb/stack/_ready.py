@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from k1nb._plain import counted
 from k1nb.config import Settings
 from k1nb.errors import ConductorError, ServiceError
 from k1nb.stack._jar import Notify
@@ -47,7 +48,7 @@ def apply_shipped_definitions(settings: Settings, notify: Notify) -> None:
         notify(f"left as it is: {step.subject}: {step.why}, or use `k1nb definitions apply` when they have ended")
     plan = replace(facts.plan, steps=tuple(step for step in facts.plan.steps if step not in in_use))
     if plan.steps:
-        notify(f"applying {len(plan.steps)} definitions")
+        notify(f"applying {counted(len(plan.steps), 'definition')}")
         with Conductor.from_settings(settings) as conductor:
             apply_definitions(conductor, facts.definitions, plan)
 

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from k1nb import delivery
-from k1nb.conductor import Conductor, ExecutionStatus, Schedule
+from k1nb.conductor import Conductor, ExecutionStatus, Schedule, innermost
 from k1nb.config import Settings
 from k1nb.delivery import approvals, webapp
 from k1nb.device import Device
@@ -363,9 +363,11 @@ async def final_status(words: FinalIn, context: TaskContext) -> StatusOut:
     """Judge a release by its parts: success only where each was done and the smoke tests passed."""
     reasons = []
     if words.webapp_deployed is not True:
-        reasons.append(f"the web app was not put into production: {words.webapp_reason or 'no reason was given'}")
+        reasons.append(
+            f"the web app was not put into production: {innermost(words.webapp_reason or 'no reason was given')}"
+        )
     elif words.firmware_status != SUCCESS:
-        said = [text for text in (words.firmware_outcome, words.firmware_reason) if text]
+        said = [text for text in (words.firmware_outcome, innermost(words.firmware_reason or "")) if text]
         reasons.append(f"the firmware was not deployed: {', '.join(said) or 'its deployment did not conclude'}")
     elif words.deployment_complete is not True:
         wrong = [f"{one.get('name')}: {one.get('evidence')}" for one in words.report if one.get("status") != "OK"]

@@ -71,6 +71,7 @@ def test_the_script_is_shown(shell: Path) -> None:
         (("run", "firmware_r"), ["firmware_rollback"]),
         (("records", "sh"), ["show"]),
         (("device", "info", "be"), ["bench"]),
+        (("device", "history", "be"), ["bench"]),
         (("rollback", ""), ["bench", "stage"]),
         (("deploy", "b"), ["bench"]),
         (("deploy", "bench", "0123abc", "--repo", ""), []),

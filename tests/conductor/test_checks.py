@@ -16,6 +16,7 @@ from k1nb.conductor import Conductor, Execution, ExecutionStatus, PollData, Task
 from k1nb.conductor._checks import (
     BACKLOG,
     definitions_check,
+    failures_check,
     overdue,
     polls_check,
     queues_check,
@@ -87,7 +88,29 @@ def test_a_failed_execution_is_named(asked: Settings, conductor: Conductor, hand
     assert check.status is Status.WARN
     assert name in check.evidence
     assert "as the test says" in check.evidence
-    assert "k1nb executions show" in (check.hint or "")
+    assert "Task " not in check.evidence, "the server's wrapping"
+    assert "k1nb executions list --failed" in (check.hint or "")
+
+
+def test_of_many_failures_the_newest_tells_its_first_line() -> None:
+    """However many failed, and whatever their texts, the check stays one short line: how many, and the newest."""
+    text = "commit 338eeb216a4a does not build: src/main.c:31:11: error: " + "x" * 300 + "\nIn file included from …"
+    failed = [
+        Execution(f"e{n}", "firmware-build", 1, ExecutionStatus.FAILED, reason=text if n == 0 else "other")
+        for n in range(5)
+    ]
+    check = failures_check("conductor: failed executions", failed, "source")
+    assert check.status is Status.WARN
+    assert check.evidence.startswith("5 failed in 24 h; the newest, firmware-build e0: commit 338eeb216a4a does not")
+    assert len(check.evidence) < 240
+    assert "\n" not in check.evidence
+    assert check.evidence.endswith(" …")
+    assert check.values == {"failed_executions": 5.0}
+    silent = [Execution("e", "x", 1, ExecutionStatus.TIMED_OUT)]
+    assert "x e: ended TIMED_OUT without a reason" in failures_check("f", silent, "source").evidence
+    assert failures_check("f", [], "source").status is Status.OK
+    children = [Execution("c", "x", 1, ExecutionStatus.FAILED, parent_id="e"), *silent]
+    assert failures_check("f", children, "source").values == {"failed_executions": 1.0}
 
 
 def _of(answers: list[Check], name: str) -> Check:

@@ -148,19 +148,19 @@ def test_queues_and_polls_are_told(conductor: Conductor, workflow: str, conducto
 
 
 @pytest.mark.parametrize(
-    "ask",
+    ("ask", "look"),
     [
-        lambda c: c.execution("nobody"),
-        lambda c: c.terminate("nobody", ""),
-        lambda c: c.start("nobody", {}),
-        lambda c: list(c.follow("nobody")),
+        (lambda c: c.execution("nobody"), "k1nb executions list"),
+        (lambda c: c.terminate("nobody", ""), "k1nb executions list"),
+        (lambda c: c.start("nobody", {}), "k1nb definitions apply"),
+        (lambda c: list(c.follow("nobody")), "k1nb executions list"),
     ],
 )
-def test_what_is_not_there_is_said_so(conductor: Conductor, ask: Callable[[Conductor], object]) -> None:
-    """An unknown execution or workflow is a ConductorNotFound that repeats the server's words."""
+def test_what_is_not_there_is_said_so(conductor: Conductor, ask: Callable[[Conductor], object], look: str) -> None:
+    """An unknown execution or workflow is a ConductorNotFound in the server's words, and tells where the names are."""
     with pytest.raises(ConductorNotFound, match="nobody") as error:
         ask(conductor)
-    assert error.value.hint
+    assert look in (error.value.hint or "")
 
 
 def test_a_refusal_is_in_the_servers_words(conductor: Conductor) -> None:

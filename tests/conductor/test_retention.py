@@ -44,7 +44,7 @@ def test_only_what_ended_long_ago_is_planned() -> None:
     plan = plan_pruning([OLD, *others], NOW - timedelta(days=1))
     assert plan.preconditions["executions"] == ["old"]
     assert [(step.action, step.subject, step.destructive) for step in plan.steps] == [
-        ("remove", "1 executions of w", True)
+        ("remove", "1 execution of w", True)
     ]
     assert plan_pruning([OLD, *others], NOW - timedelta(hours=1)).id == plan.id
     assert plan_pruning(others, NOW - timedelta(days=1)).steps == ()

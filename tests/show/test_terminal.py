@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from k1nb.records import Archive
 from k1nb.records._record import Manifest, Record
 from k1nb.records._staging import Staging
 from k1nb.stack import ServiceStatus
-from tests.show.samples import BUILD, PIPELINE, START, at, readings
+from tests.show.samples import BUILD, PIPELINE, START, at, execution, readings, task
 from tests.show.test_tables import PLAN
 
 DEVICE = Device("demo", "02:4B:31:00:00:01", "127.0.0.1", 18080, 13232, kind="simulator")
@@ -29,10 +31,10 @@ CHECKS = (
 )
 
 
-def printed(function: Any, *arguments: Any, **options: Any) -> str:
+def printed(function: Any, *arguments: Any, width: int = 200, **options: Any) -> str:
     """Return what is printed to a console that is no terminal."""
     out = io.StringIO()
-    function(Console(file=out, width=200, highlight=False), *arguments, **options)
+    function(Console(file=out, width=width, highlight=False), *arguments, **options)
     return out.getvalue()
 
 
@@ -65,6 +67,46 @@ def test_an_execution_is_printed_with_its_childrens_tasks() -> None:
     assert "attempt 2" in text
     assert "FAILED_WITH_TERMINAL_ERROR" in text
     assert "platformio_compile" not in printed(show.print_execution, PIPELINE)
+
+
+def test_a_reason_stands_once_where_its_task_does() -> None:
+    """The task of a sub-workflow does not repeat the reason of the task below; one without children tells its own."""
+    why = "no repository 'nope'"
+    compiled = replace(task("compile", "FAILED", 1, 1, 2), reason=why)
+    child = execution("firmware-build", "FAILED", compiled, reason=why)
+    build = replace(task("build", "FAILED", 0, 0, 3, child=child.id), reason=why)
+    parent = execution("firmware-ci-cd-pipeline", "FAILED", build)
+    assert printed(show.print_execution, parent, {child.id: child}).count(why) == 1
+    assert printed(show.print_execution, parent).count(why) == 1
+
+
+@pytest.mark.parametrize(("width", "lines"), [(60, 6), (80, 5), (200, 3)])
+def test_an_execution_is_shown_on_any_terminal(width: int, lines: int) -> None:
+    """A task keeps its line; where its reason does not fit beside, it stands below, with nothing lost of it."""
+    why = "no repository 'nope' is set; " + " ".join(["name", "it"] * 8)
+    tasks = replace(task("validate_the_commit", "FAILED_WITH_TERMINAL_ERROR", 0, 0, 1), reason=why)
+    text = printed(show.print_execution, execution("firmware-build", "FAILED", tasks), width=width)
+    assert re.search(r"^validate_the_commit +FAILED_WITH_TERMINAL_ERROR +1\.0 s", text, re.MULTILINE)
+    assert why in " ".join(text.split())
+    assert len(text.splitlines()) <= lines
+    assert max(map(len, text.splitlines()[1:])) <= width
+
+
+LONG = f"commit 338eeb216a4a does not build: src/main.c:31:11: error: {'x ' * 300}\nIn file included from main.h"
+
+
+@pytest.mark.parametrize("width", [40, 80, 100, 150, 190, 240])
+def test_executions_are_listed_on_any_terminal(width: int) -> None:
+    """Wide, an execution has at most two lines; narrow, it is a block. No name or id is folded, no line too long."""
+    identity = "0ea6e30f-171c-488f-850f-2084050f3f27"
+    failed = execution("firmware-build-failure-handler", "FAILED", id=identity, reason=LONG)
+    lines = printed(show.print_executions, [failed], width=width).splitlines()
+    text = "\n".join(lines)
+    assert identity in text or width == 40
+    assert failed.name in text or width == 40
+    assert "338eeb216a4a" in text
+    assert max(map(len, lines)) <= width
+    assert len(lines) <= (3 if width >= 190 else 9 if width >= 80 else 14)
 
 
 def test_a_record_is_printed_with_all_it_holds() -> None:

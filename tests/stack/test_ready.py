@@ -102,7 +102,7 @@ def test_drift_is_mended_but_not_under_running_executions(server: Conductor, set
     try:
         server.put_workflow_definition({**shipped, "timeoutSeconds": 601})
         apply_shipped_definitions(there, told.append)
-        assert told == ["applying 1 definitions"]
+        assert told == ["applying 1 definition"]
         busy = server.start(shipped["name"], {}, domain="nobody")
         server.put_workflow_definition({**shipped, "timeoutSeconds": 602})
         apply_shipped_definitions(there, told.append)
@@ -111,6 +111,6 @@ def test_drift_is_mended_but_not_under_running_executions(server: Conductor, set
     finally:
         server.terminate(execution, "the test is over")
     apply_shipped_definitions(there, told.append)
-    assert told[-1] == "applying 1 definitions"
+    assert told[-1] == "applying 1 definition"
     apply_shipped_definitions(there, told.append)
     assert len(told) == 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -54,6 +55,21 @@ def test_two_ups_at_once_start_it_once(bench: Settings) -> None:
     found = [{seen["name"]: seen for seen in json.loads(out)}["simulator"] for out, _ in said]
     assert found[0]["state"] == found[1]["state"] == "running"
     assert found[0]["pid"] == found[1]["pid"] == of(bench, "simulator").pid
+
+
+def test_simulating_what_the_service_simulates_names_the_service(bench: Settings) -> None:
+    """Who simulates by hand what our own service holds is told how to stop that; a stranger is to be stopped."""
+    words = [*K1NB, "device", "simulate", "bench"]
+    stack.up(bench, ["simulator"])
+    ours = subprocess.run(words, env=environment(bench), capture_output=True, text=True, check=False)
+    assert (ours.returncode, ours.stdout) == (1, "")
+    assert "k1nb down simulator" in ours.stderr
+    stack.down(bench, ["simulator"])
+    (device,) = Inventory(bench.paths).list()
+    with socket.create_server((device.address, device.http_port)):
+        strange = subprocess.run(words, env=environment(bench), capture_output=True, text=True, check=False)
+    assert strange.returncode == 1
+    assert "stop that process" in strange.stderr
 
 
 def test_a_taken_port_of_a_device_is_named(bench: Settings) -> None:

@@ -35,6 +35,11 @@ from tests.delivery.webapp.builders import a_webapp
 BENCH = Device("bench", "02:4B:31:00:00:02", "127.0.0.1", 8091, 8092, kind="simulator")
 WALL = Device("wall", "02:4B:31:00:00:70", "127.0.0.1", 8093, 8094, role="production", kind="simulator")
 
+WRAPPED = (
+    "Sub workflow device-deployment.1/c51e631f-c889-3128-9580-10415b1b05ab failure reason: Task "
+    "31670006-fb16-4e67-b398-7f9d31d7b104 failed with status: FAILED and reason: 'no answer'"
+)
+
 
 def done(settings: Settings, function: Any, words: Any, task_id: str = "t") -> Any:
     """Run a task function as a task of an execution."""
@@ -118,6 +123,10 @@ def final(settings: Settings, **words: Any) -> release.StatusOut:
     ("words", "said"),
     [
         ({"webapp_deployed": None, "webapp_reason": "no room"}, "not put into production: no room"),
+        (
+            {"firmware_status": "failed", "firmware_outcome": None, "firmware_reason": WRAPPED},
+            "not deployed: no answer",
+        ),
         ({"firmware_status": None}, "did not conclude"),
         ({"firmware_status": "failed", "firmware_outcome": "rolled_back"}, "not deployed: rolled_back"),
         ({"deployment_complete": False}, "gave no report"),

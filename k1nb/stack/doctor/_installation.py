@@ -9,6 +9,7 @@ from datetime import datetime
 from itertools import combinations
 from pathlib import Path
 
+from k1nb._plain import counted
 from k1nb.checks import Check, Status
 from k1nb.device import Device, clash
 from k1nb.errors import K1Error
@@ -76,9 +77,10 @@ def permission_checks(files: Iterable[Kept]) -> list[Check]:
     if not found:
         return [Check(name, Status.OK, "no file of settings or secrets is there yet", source="stat")]
     open_ = [kept for kept in found if kept.mode & 0o044]
-    closed = [f"{len(found) - len(open_)} files for their owner alone"] if len(found) > len(open_) else []
+    closed = len(found) - len(open_)
+    own = [counted(closed, "file for its owner alone", "files for their owner alone")] if closed else []
     told = [f"{kept.file} holds no secret, and others may read it" for kept in open_]
-    return [Check(name, Status.OK, "; ".join(closed + told), source="stat")]
+    return [Check(name, Status.OK, "; ".join(own + told), source="stat")]
 
 
 def _permission(name: str, kept: Kept) -> Check | None:
@@ -114,7 +116,9 @@ def inventory_checks(devices: Sequence[Device] | K1Error, file: Path, default: D
 def _count(devices: Sequence[Device]) -> str:
     simulated = sum(device.kind == "simulator" for device in devices)
     production = sum(device.role == "production" for device in devices)
-    return f"{len(devices)} devices, {simulated} of them simulated, {production} in production; nothing twice"
+    return (
+        f"{counted(len(devices), 'device')}, {simulated} of them simulated, {production} in production; nothing twice"
+    )
 
 
 def _default(default: Device | K1Error, source: str) -> Check:

@@ -45,7 +45,7 @@ def test_settings_say_where_they_come_from() -> None:
     ("kept", "status", "said"),
     [
         ([], Status.OK, "yet"),
-        ([Kept(FILE, 0o100600, ours=True, secret=True)], Status.OK, "1 files for their owner alone"),
+        ([Kept(FILE, 0o100600, ours=True, secret=True)], Status.OK, "1 file for its owner alone"),
         ([Kept(FILE, 0o100644, ours=True, secret=False)], Status.OK, f"{FILE} holds no secret, and others may read it"),
         ([Kept(FILE, 0o100644, ours=True, secret=True)], Status.FAIL, "mode 0644"),
         ([Kept(FILE, 0o100640, ours=True, secret=True)], Status.FAIL, "others can read"),
@@ -58,7 +58,7 @@ def test_secrets_are_for_their_owner_alone(kept: list[Kept], status: Status, sai
     (check,) = permission_checks(kept)
     assert check.status is status
     assert said in check.evidence
-    assert ("owner alone" in check.evidence) is (said == "1 files for their owner alone")
+    assert ("owner alone" in check.evidence) is (said == "1 file for its owner alone")
     if status is Status.FAIL:
         assert str(FILE) in str(check.hint)
 
