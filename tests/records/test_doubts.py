@@ -85,6 +85,19 @@ def test_what_is_not_sealed_yet_is_no_damage(settings: Settings, unsealed: tuple
     assert re.search(r"not sealed yet, and not looked at: \d running", done.stdout)
 
 
+def test_where_nothing_is_sealed_nothing_is_proven(settings: Settings) -> None:
+    """Without any sealed record, as in a mistyped home or where a first run is under way, `verify` ends with 1."""
+    done = k1nb(settings, "records", "verify")
+    assert (done.returncode, done.stdout) == (1, "no sealed record is here, so nothing was verified\n")
+    assert done.stderr.startswith(f"hint: is K1NB_HOME right? It is {settings.home};")
+    assert not settings.paths.records.exists()
+    running(settings)
+    told = held(settings, "records verify", codes=(1,))
+    assert (told["passes"], told["records"], len(told["unsealed"])) == (False, 0, 1)
+    sealed(settings, heap())
+    assert verify(settings.paths).passes
+
+
 def test_a_verdict_that_was_changed_is_marked(settings: Settings) -> None:
     """A list and a search mark a manifest that is not what was signed, `show` says so first, and ends with 1."""
     forged, kept = sealed(settings, days=1), sealed(settings, heap())
