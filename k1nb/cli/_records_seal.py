@@ -60,7 +60,7 @@ def verify(
         _output.data(found.as_dict())
     else:
         faces.print_verification(_output.console(), found)
-    if not found.records:
+    if not found.records and not found.problems:
         wait = "what is not sealed yet is when it is over or moved in"
         home = f"is K1NB_HOME right? It is {settings.home}; k1nb run daily_health makes a first record"
         _output.note(f"hint: {wait if found.unsealed else home}")

@@ -15,13 +15,13 @@ from k1nb.checks import Verdict
 from k1nb.config import Settings
 from k1nb.errors import K1Error, StorageError
 from k1nb.paths import Paths, private
-from k1nb.records._archive import record_in
+from k1nb.records._archive import holds_record, record_in
 from k1nb.records._cells import cells_of, left_texts
 from k1nb.records._record import MANIFEST, Manifest, Record
 from k1nb.records._table import tally, worst_first
 
 INDEX = ".index.sqlite"
-_FORMAT = 2
+_FORMAT = 3
 MOST = 1_000_000
 """Characters of a notebook that can be found; a longer one is cut. So many take 2.5 MB of the index, and 0.2 s."""
 _LATELY = 500
@@ -237,21 +237,27 @@ def _stamps(paths: Paths, known: Mapping[str, int]) -> dict[str, int]:
     """
     try:
         with os.scandir(paths.records) as entries:
-            folders = {e.name: e for e in entries if not e.name.startswith(".") and e.is_dir()}
+            folders = {e.name: e for e in entries if holds_record(e)}
     except (FileNotFoundError, NotADirectoryError):
         return {}
+    except OSError:  # closed, which says nothing of what is in it
+        return dict(known)
     looked_at = {*sorted(folders)[-_LATELY:], *(name for name in folders if name not in known)}
     stamps = {}
     for name, entry in folders.items():
-        with suppress(FileNotFoundError):  # it went meanwhile
+        with suppress(OSError):  # it went meanwhile
             stamps[name] = _stamp(Path(entry.path)) if name in looked_at else known[name]
     return stamps
 
 
 def _stamp(folder: Path) -> int:
-    """Return when a record changed last: its folder, or its manifest where somebody has written into that."""
-    changed = folder.stat().st_mtime_ns
-    with suppress(FileNotFoundError):
+    """Return when a record changed last: its folder, also its permissions, or its manifest where one wrote into that.
+
+    Raises OSError where there is none.
+    """
+    status = folder.stat()
+    changed = max(status.st_mtime_ns, status.st_ctime_ns)
+    with suppress(OSError):
         changed = max(changed, (folder / MANIFEST).stat().st_ctime_ns)
     return changed
 

@@ -16,6 +16,11 @@ class Problem:
     """The file at fault; empty where it is no file."""
     what: str
 
+    @property
+    def text(self) -> str:
+        """The problem in one line."""
+        return f"{' '.join(part for part in (self.run, self.file) if part) or 'chain'}: {self.what}"
+
     def as_dict(self) -> dict[str, Any]:
         """Return the problem as JSON-able data."""
         return {"run": self.run, "file": self.file, "what": self.what}
