@@ -14,7 +14,7 @@ from k1nb._plain import without_control
 from k1nb.checks import Verdict
 from k1nb.config import Settings
 from k1nb.errors import K1Error, StorageError
-from k1nb.paths import Paths, private
+from k1nb.paths import Paths, owned, private
 from k1nb.records._archive import holds_record, record_in
 from k1nb.records._cells import cells_of, left_texts
 from k1nb.records._record import MANIFEST, Manifest, Record
@@ -72,7 +72,8 @@ class Index:
     def ask(self, question: Callable[[sqlite3.Connection], T], on_progress: Progress | None = None) -> T:
         """Return the answer to a question put to the index, which is brought up to date with the records first.
 
-        A damaged or foreign file is thrown away; where none can be written, one is made in memory.
+        A damaged file or one of another format is thrown away. Where none can be written, as in another user's archive
+        or where none is yet, the index is made in memory and nothing is written.
         """
         try:
             return self._asked(question, on_progress)
@@ -108,6 +109,7 @@ class Index:
 
     def rebuild(self, on_progress: Progress | None = None) -> int:
         """Make the index anew from the records, and return how many it holds; raises StorageError."""
+        private(self._paths.records)
         self._throw_away()
         try:
             connection = self._open()
@@ -121,7 +123,7 @@ class Index:
             raise StorageError(f"cannot write the index {self.file}: {error}", hint=hint) from error
 
     def _up_to_date(self, on_progress: Progress | None) -> sqlite3.Connection:
-        for _ in range(2):
+        for _ in range(2 if owned(self._paths.records) else 0):
             try:
                 return self._refreshed(self._open(), on_progress)
             except sqlite3.OperationalError:
@@ -156,6 +158,8 @@ class Index:
             raise
 
     def _throw_away(self) -> None:
+        if not owned(self._paths.records):
+            return
         for file in (self.file, *(self.file.with_name(INDEX + end) for end in ("-wal", "-shm", "-journal"))):
             with suppress(OSError):
                 file.unlink()

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from k1nb.config import Settings
-from k1nb.records import Wanted, listed, search, verify, write_pages
-from tests.records.samples import heap, ids, sealed
+from k1nb.errors import StorageError
+from k1nb.records import Index, Wanted, known_keys, listed, read_head, search, verify, write_pages
+from k1nb.records._staging import Staging
+from tests.records.samples import heap, ids, notebook, sealed, shown
 
 _EACH = """
 import contextlib, io, json, sys
@@ -90,3 +92,46 @@ def test_a_folder_in_the_place_of_a_file_is_named(settings: Settings, end: str) 
     assert problems[file.name] == "it cannot be read: Is a directory"
     assert ids(search(settings, Wanted()).hits) == [record.id]
     assert write_pages(settings).is_file()
+
+
+@pytest.mark.parametrize("whose", ["another's", "read-only"])
+def test_what_is_not_ours_to_write_is_looked_through(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, whose: str
+) -> None:
+    """An archive of another user, or one that may only be read, is listed and searched, and nothing is written there.
+
+    Its head is exported as it lies there, although the secret key is not ours to read.
+    """
+    record = sealed(settings, heap(), executed=notebook(shown(plain="brownout")))
+    (settings.paths.keys / "records.key").chmod(0)
+    before = tree(settings.home)
+    if whose == "another's":
+        monkeypatch.setattr(os, "getuid", lambda: settings.home.stat().st_uid + 1)
+        assert listed(settings, Wanted(), limit=9)[0][0].as_sealed
+        assert ids(search(settings, Wanted("brownout")).hits) == [record.id]
+        for change in (Index(settings).rebuild, lambda: Staging(settings).begin("a")):
+            with pytest.raises(StorageError, match="belongs to another user") as caught:
+                change()
+            assert "remove" not in str(caught.value)
+    else:
+        settings.paths.records.chmod(0o500)
+        out = tmp_path / "head.json"
+        found = told(settings, ("list",), ("search", "brownout"), ("export", "--head", str(out)))
+        settings.paths.records.chmod(0o700)
+        assert {code for code, _ in found.values()} == {0}, found
+        assert record.id in found["list"][1]
+        assert record.id in found["search"][1]
+        assert read_head(out, known_keys(settings.paths)).head.run == record.id
+    assert tree(settings.home) == before
+
+
+def tree(folder: Path) -> dict[str, int]:
+    """Return what is in a folder, and when it changed."""
+    return {str(file): file.stat().st_mtime_ns for file in folder.rglob("*")}
+
+
+def test_a_look_where_nothing_is_makes_nothing(settings: Settings) -> None:
+    """A list and a search in a home without records, as one that was mistyped, leave it as it was."""
+    before = tree(settings.home)
+    assert (listed(settings, Wanted(), limit=9), ids(search(settings, Wanted()).hits)) == (([], False), [])
+    assert tree(settings.home) == before
