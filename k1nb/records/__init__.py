@@ -41,7 +41,7 @@ from k1nb.records._verify import (
     verify,
     verify_record,
 )
-from k1nb.records._when import duration, moment
+from k1nb.records._when import NOT_KNOWN, duration, moment
 
 if TYPE_CHECKING:
     from k1nb.records._engine import Engine
@@ -52,6 +52,7 @@ __all__ = [
     "HOW_TO_CHECK",
     "MIME",
     "MOST",
+    "NOT_KNOWN",
     "NO_CHECKS",
     "Archive",
     "Cell",

@@ -188,11 +188,10 @@ class Index:
         known = _take_out(connection, folder.name)
         key = known or _free_key(connection, round(record.started_at.timestamp() * 1e6))
         redact, cells = self._redact, _cells(record)
-        seconds = (record.ended_at - record.started_at).total_seconds() if record.ended_at else None
         connection.execute(
             "INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (key, folder.name, stamp, record.notebook, record.verdict.value, redact(record.reason),
-             record.started_at.timestamp(), seconds, tally(record.checks), redact(why(record)),
+             record.started_at.timestamp(), record.seconds, tally(record.checks), redact(why(record)),
              len(cells) > MOST),
         )  # fmt: skip
         mentions = [(key, kind, name) for kind, names in _mentions(record.manifest).items() for name in names]
