@@ -85,7 +85,7 @@ def verify(
     found.problems += _missing_chains({chain.id for chain in found.chains}, given or ({own.id: own} if own else {}))
     if own and not given:
         found.problems += _strangers(links, own.id)
-    found.problems += [*_strays(paths.records), *_closed(paths)]
+    found.problems += [*_strays(paths.records), *_closed(paths, {problem.run for problem in found.problems})]
     if head is not None:
         found.problems += _exported(links, head.head)
     return found
@@ -124,9 +124,9 @@ def _strays(records: Path) -> Iterator[Problem]:
                 yield Problem("", entry.name, "it is neither a record nor a file of the archive")
 
 
-def _closed(paths: Paths) -> Iterator[Problem]:
-    """Yield what beside the records themselves cannot be read; of heads it is told with their chains."""
-    yield from (problem for problem in unreadable(paths) if not problem.run)
+def _closed(paths: Paths, told: set[str]) -> Iterator[Problem]:
+    """Yield what else cannot be read; of heads it is told with their chains."""
+    yield from (problem for problem in unreadable(paths) if not problem.run or problem.run not in told)
     for file in key_files(paths):
         try:
             file.read_bytes()

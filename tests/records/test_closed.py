@@ -59,11 +59,13 @@ def test_what_is_closed_is_named_and_the_rest_is_shown(settings: Settings, tmp_p
     """A record, staging or all records that may not be read: every look ends with 1, names it, and shows the rest."""
     closed, kept = sealed(settings, heap(), days=1), sealed(settings, heap())
     staging, records = settings.paths.staging, settings.paths.records
-    staging.mkdir(exist_ok=True)
+    staged = staging / "20261120-000000-tiny-0a1b2c"
+    staged.mkdir(parents=True)
     page = str(tmp_path / "page.html")
     every = (("verify",), ("list",), ("search",), ("page",), ("show", closed.id), ("export", closed.id, "-o", page))
-    codes = {closed.id: (1, 0), ".staging": (0, 0), "records": (2, 2)}
-    for place, name in ((closed.folder, closed.id), (staging, ".staging"), (records, "records")):
+    codes = {closed.id: (1, 0), staged.name: (0, 0), ".staging": (0, 0), "records": (2, 2)}
+    places = (closed.folder, closed.id), (staged, staged.name), (staging, ".staging"), (records, "records")
+    for place, name in places:
         place.chmod(0)
         try:
             found = told(settings, *every)
@@ -78,7 +80,7 @@ def test_what_is_closed_is_named_and_the_rest_is_shown(settings: Settings, tmp_p
             assert "no records yet" not in found[word][1]
         assert (found["show"][0], found["export"][0]) == codes[name]
     assert verify(settings.paths).passes
-    assert listed(settings, Wanted(), limit=9)[0][1].checks == closed.checks  # seen again once it is open again
+    assert listed(settings, Wanted(), limit=9)[0][2].checks == closed.checks  # seen again once it is open again
 
 
 @pytest.mark.parametrize("end", ["head", "pub"])
