@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from numbers import Real
 from typing import Any
 
 
@@ -42,9 +44,26 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+def spelt(text: str) -> str:
+    """Return a text with letters that UTF-8 has not, halves of surrogate pairs, spelt out as `\\udcff`."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _is_finite(value: object) -> bool:
+    """Tell whether a value is a number that JSON has."""
+    try:
+        return isinstance(value, Real) and math.isfinite(value)
+    except OverflowError:  # a whole number that no float holds
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One question and its answer, with what was seen, when and from where."""
+    """One question and its answer, with what was seen, when and from where.
+
+    It is kept as JSON in UTF-8. A measured value that is no finite number is told in the evidence instead, and letters
+    that UTF-8 has not are spelt out as `\\udcff`: neither is a reason to break a run, nor to lose what was seen.
+    """
 
     name: str
     """What was asked, as `subject: aspect`, e.g. `device demo: answers`."""
@@ -58,6 +77,19 @@ class Check:
     seen_at: datetime = field(default_factory=_now)
     values: Mapping[str, float] = field(default_factory=dict, hash=False)
     """What was measured, by name with its unit, e.g. `{"render_microseconds": 812.0}`; two runs are compared by it."""
+
+    def __post_init__(self) -> None:
+        """Take only what can be kept."""
+        finite = {name: value for name, value in self.values.items() if _is_finite(value)}
+        others = [f"{name} is {value!r:.60}, no finite number" for name, value in self.values.items()
+                  if name not in finite]  # fmt: skip
+        evidence = "; ".join(filter(None, (self.evidence, *others)))
+        for name, text in {"name": self.name, "evidence": evidence, "source": self.source}.items():
+            object.__setattr__(self, name, spelt(text))
+        if self.hint is not None:
+            object.__setattr__(self, "hint", spelt(self.hint))
+        plain = {spelt(name): value if isinstance(value, int) else float(value) for name, value in finite.items()}
+        object.__setattr__(self, "values", plain)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the check as JSON-able data."""

@@ -142,8 +142,18 @@ def private(folder: Path) -> Path:
     except OSError as error:
         raise unwritable(folder, error) from error
     if owner != os.getuid():
-        raise StorageError(f"{folder} belongs to another user", hint="remove it, or set K1NB_HOME elsewhere")
+        raise StorageError(
+            f"{folder} belongs to another user", hint="work as that user, or set K1NB_HOME to a folder of your own"
+        )
     return folder
+
+
+def owned(folder: Path) -> bool:
+    """Tell whether a folder is there and this user's own; only there may something be written."""
+    try:
+        return folder.is_dir() and folder.stat().st_uid == os.getuid()
+    except OSError:
+        return False
 
 
 def _make(folder: Path) -> None:

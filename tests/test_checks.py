@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from k1nb.checks import Check, Status, Verdict, verdict
@@ -55,3 +58,21 @@ def test_what_passes(value: str, passes: bool, strictly: bool) -> None:
     assert Verdict(value).passes() is passes
     assert Verdict(value).passes(strict=True) is strictly
     assert not Verdict.INTERRUPTED.passes()
+
+
+@given(st.dictionaries(st.text(max_size=9), st.floats() | st.integers(), max_size=4), st.text(st.characters()))
+@example({"a": float("nan"), "b": float("inf"), "c": 10**400, "d": 1.5}, "seen \ud800")
+def test_a_check_holds_only_what_a_record_can_keep(values: dict[str, float], text: str) -> None:
+    """A value that is no finite number is told in the evidence, not measured; no text has half a surrogate pair."""
+    made = Check(text, Status.OK, text, text, text, values=values)
+    kept = json.dumps(made.as_dict(), allow_nan=False, ensure_ascii=False).encode("utf-8")
+    assert json.loads(kept)["values"] == made.values
+    assert len(made.values) + made.evidence.count(", no finite number") == len(values)
+    assert replace(made) == made
+
+
+def test_what_could_not_be_kept_is_spelt_out() -> None:
+    """Nothing that was seen is lost: the value stands in the evidence, the letter as its escape."""
+    made = Check("a\udcff", Status.OK, "seen", values={"heap": float("nan"), "free": 2})
+    assert (made.name, made.evidence) == ("a\\udcff", "seen; heap is nan, no finite number")
+    assert made.values == {"free": 2}

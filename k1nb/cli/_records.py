@@ -118,9 +118,11 @@ def list_(
     else:
         from k1nb import show as faces
 
-        faces.print_records(_output.console(), found, narrowed=bool(notebook or verdict or since))
+        narrowed = bool(notebook or verdict or since or records.unreadable(settings.paths))
+        faces.print_records(_output.console(), found, narrowed=narrowed)
     if more:
         _output.note(f"there are more than these {limit}: --limit")
+    _records_find.end(settings)
 
 
 def show(

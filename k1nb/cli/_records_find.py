@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from k1nb.cli import _complete, _output
 from k1nb.cli._output import Json
 from k1nb.errors import UsageError
+
+if TYPE_CHECKING:
+    from k1nb.config import Settings
 
 Notebook = Annotated[
     str, typer.Option("--notebook", help="Only runs of this notebook.", autocompletion=_complete.notebooks)
@@ -27,6 +30,17 @@ Run = Annotated[
         metavar="RUN", help="Id of the run, or an unambiguous part of it.", autocompletion=_complete.records
     ),
 ]
+
+
+def end(settings: Settings) -> None:
+    """Say what of the archive could not be read; end with exit code 1 if anything."""
+    from k1nb import records
+
+    closed = records.unreadable(settings.paths)
+    for problem in closed:
+        _output.note(f"not shown, or not whole: {problem.text}")
+    if closed:
+        sys.exit(1)
 
 
 def group(app: typer.Typer) -> None:
@@ -91,6 +105,7 @@ def search(
     if found.cut:
         what = f"the first {records.MOST:,} characters of the notebooks of {found.cut} more records"
         _output.note(f"only {what} were looked through")
+    end(settings)
 
 
 def diff(
@@ -173,6 +188,7 @@ def page() -> None:
     with _output.progress("writing pages") as advance:
         file = records.write_pages(settings, advance)
     _output.say(str(file))
+    end(settings)
 
 
 def reindex() -> None:
@@ -183,3 +199,4 @@ def reindex() -> None:
     with _output.progress("indexing") as advance:
         count = records.Index(settings).rebuild(advance)
     _output.note(f"{count} records are in the index")
+    end(settings)

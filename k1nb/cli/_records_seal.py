@@ -37,7 +37,7 @@ def verify(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Verify that records are what was sealed, and that none is missing; exit code 1 where one is not.
+    """Verify that records are what was sealed, and that none is missing; exit code 1 where one is not, or none is here.
 
     It cannot tell two things: who holds the secret key can sign anew, and the newest records can vanish together with
     the chain's head; against that export the head now and then, and give it here.
@@ -60,6 +60,10 @@ def verify(
         _output.data(found.as_dict())
     else:
         faces.print_verification(_output.console(), found)
+    if not found.records and not found.problems:
+        wait = "what is not sealed yet is when it is over or moved in"
+        home = f"is K1NB_HOME right? It is {settings.home}; k1nb run daily_health makes a first record"
+        _output.note(f"hint: {wait if found.unsealed else home}")
     sys.exit(0 if found.passes else 1)
 
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from k1nb.records._archive import Archive, lost_runs, run_ids
+from k1nb.records._archive import Archive, lost_runs, run_ids, unreadable
 from k1nb.records._archive_page import show_records, write_archive_page, write_pages
 from k1nb.records._cells import Cell, Output, cells_of, left_texts
 from k1nb.records._desk import Desk, lay_out
@@ -42,7 +42,7 @@ from k1nb.records._verify import (
     verify,
     verify_record,
 )
-from k1nb.records._when import duration, moment
+from k1nb.records._when import NOT_KNOWN, duration, moment
 
 if TYPE_CHECKING:
     from k1nb.records._engine import Engine
@@ -53,6 +53,7 @@ __all__ = [
     "HOW_TO_CHECK",
     "MIME",
     "MOST",
+    "NOT_KNOWN",
     "NO_CHECKS",
     "Archive",
     "Cell",
@@ -128,6 +129,7 @@ __all__ = [
     "table_html",
     "tally",
     "tell_to_end",
+    "unreadable",
     "verify",
     "verify_record",
     "way_on",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from k1nb.errors import RecordError, UnknownName
 from k1nb.paths import Paths
 from k1nb.records._life import life_of
 from k1nb.records._record import Manifest, Record, read_manifest
+from k1nb.records._verification import Problem
 
 LOST = "its process ended before it concluded"
 UNSEEN = f"{LOST}; when is not known, its end here is when it wrote last"
@@ -42,8 +44,7 @@ class Archive:
         return next(staged_records(self._paths, name), None)
 
     def _kept(self, name: str) -> Record | None:
-        folder = self._paths.records / name
-        return record_in(folder) if folder.is_dir() else None
+        return kept_record(self._paths.records / name)
 
     def _all(self) -> Iterator[Record]:
         yield from staged_records(self._paths)
@@ -63,7 +64,9 @@ def staged_records(paths: Paths, name: str | None = None) -> Iterator[Record]:
 
     With `name` only that one. One that is moved in at this moment is left out.
     """
-    for folder in folders(paths.staging) if name is None else [paths.staging / name]:
+    for folder in folders(paths.staging):
+        if name not in (None, folder.name):
+            continue
         try:
             manifest = record_in(folder).manifest
         except FileNotFoundError:
@@ -85,11 +88,56 @@ def lost_runs(paths: Paths) -> list[str]:
 
 
 def folders(parent: Path) -> list[Path]:
-    """Return the records' folders below one; what is being made or staged is hidden by a dot."""
+    """Return the records' folders below one; what is being made or staged has a dot in its name.
+
+    Where that cannot be read there are none: `unreadable` says so.
+    """
     try:
-        return sorted(f for f in parent.iterdir() if f.is_dir() and not f.name.startswith("."))
-    except (FileNotFoundError, NotADirectoryError):
+        return _folders(parent)
+    except OSError:
         return []
+
+
+def _folders(parent: Path) -> list[Path]:
+    with os.scandir(parent) as entries:
+        return sorted(Path(entry.path) for entry in entries if holds_record(entry))
+
+
+def holds_record(entry: os.DirEntry[str] | Path) -> bool:
+    """Tell whether a folder is there that may be a record's, as far as that can be seen; no run's id has a dot."""
+    try:
+        return "." not in entry.name and entry.is_dir()
+    except OSError:
+        return False
+
+
+def unreadable(paths: Paths) -> list[Problem]:
+    """Return what of the archive cannot be read, and why: all of it, what is staged, or records' folders."""
+    found = []
+    for place in (paths.records, paths.staging):
+        try:
+            inside = _folders(place)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            found.append(Problem("", place.name, cannot_be_read(error)))
+        else:
+            closed = [folder.name for folder in inside if not os.access(folder, os.R_OK | os.X_OK)]
+            found += [Problem(name, "", "it cannot be read: its permissions refuse that") for name in closed]
+    return found
+
+
+def cannot_be_read(error: OSError) -> str:
+    """Say why a file or folder could not be read."""
+    return f"it cannot be read: {error.strerror or error}"
+
+
+def kept_record(folder: Path) -> Record | None:
+    """Read a record; None where there is none any more."""
+    try:
+        return record_in(folder)
+    except FileNotFoundError:
+        return None
 
 
 def record_in(folder: Path) -> Record:
@@ -100,11 +148,20 @@ def record_in(folder: Path) -> Record:
     try:
         return Record(read_manifest(folder), folder)
     except RecordError as error:
-        when = datetime.fromtimestamp(folder.stat().st_mtime, UTC)
         manifest = Manifest.model_construct(
-            run=folder.name, notebook="", verdict=Verdict.UNKNOWN, reason=error.message, started_at=when
+            run=folder.name, notebook="", verdict=Verdict.UNKNOWN, reason=error.message, started_at=_changed(folder)
         )
         return Record(manifest, folder)
+
+
+def _changed(folder: Path) -> datetime:
+    """Return when a folder changed last, 1970 where that cannot be seen; raises FileNotFoundError."""
+    try:
+        return datetime.fromtimestamp(folder.stat().st_mtime, UTC)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        return datetime.fromtimestamp(0, UTC)
 
 
 def broken(manifest: Manifest, reason: str) -> Manifest:

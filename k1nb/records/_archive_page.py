@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -12,11 +13,12 @@ from k1nb.checks import Verdict
 from k1nb.config import Settings
 from k1nb.paths import private, unwritable, write_text
 from k1nb.records import _html
-from k1nb.records._archive import record_in
+from k1nb.records._archive import record_in, unreadable
 from k1nb.records._index import Progress
 from k1nb.records._record import NOTEBOOK
 from k1nb.records._search import Hit, Wanted, looked_at, search
 from k1nb.records._table import label
+from k1nb.records._verification import Problem
 from k1nb.records._when import duration
 
 PAGE = "index.html"
@@ -34,7 +36,8 @@ def write_archive_page(settings: Settings) -> Path:
     """
     found = looked_at(settings, search(settings, Wanted(), limit=NEWEST))
     file = private(settings.paths.archive) / PAGE
-    write_text(file, settings.redact(_page(found.hits, settings.paths.archive, more=found.more)))
+    closed = unreadable(settings.paths)
+    write_text(file, settings.redact(_page(found.hits, settings.paths.archive, more=found.more, closed=closed)))
     return file
 
 
@@ -53,7 +56,7 @@ def write_pages(settings: Settings, on_progress: Progress | None = None) -> Path
         if on_progress:
             on_progress(number, len(old))
     for page in folder.glob("*.html"):
-        if page.name != PAGE and not (settings.paths.records / page.stem).is_dir():
+        if page.name != PAGE and _gone(settings.paths.records / page.stem):
             page.unlink(missing_ok=True)
     return write_archive_page(settings)
 
@@ -76,11 +79,22 @@ def show_records(settings: Settings) -> None:
 def _fresh(page: Path, record: Path) -> bool:
     try:
         return page.stat().st_mtime_ns >= record.stat().st_mtime_ns
-    except FileNotFoundError:
+    except OSError:
         return False
 
 
-def _page(hits: Sequence[Hit], folder: Path, *, more: bool) -> str:
+def _gone(record: Path) -> bool:
+    """Tell whether a record is not there; one that cannot be seen may be."""
+    try:
+        record.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _page(hits: Sequence[Hit], folder: Path, *, more: bool, closed: Sequence[Problem]) -> str:
     now = datetime.now(UTC)
     by_notebook: dict[str, list[Hit]] = defaultdict(list)
     by_day: dict[str, list[Hit]] = defaultdict(list)
@@ -93,6 +107,7 @@ def _page(hits: Sequence[Hit], folder: Path, *, more: bool) -> str:
     kept = f"the newest {len(hits)}" if more else f"all {len(hits)}"
     body = (
         f'<h1>Records</h1><p class="faint">{kept} sealed runs, as of {now:%Y-%m-%d %H:%M:%S} UTC</p>'
+        + "".join(f'<p class="why">{escape(problem.text)}</p>' for problem in closed)
         + _filters("v", "verdict", {verdict: label(verdict) for verdict in _VERDICTS})
         + _filters("n", "notebook", {f"n{number}": name or "damaged" for name, number in numbers.items()})
         + _strips(by_notebook)
@@ -140,7 +155,7 @@ def _day(day: str, hits: Iterable[Hit], numbers: dict[str, int], made: set[str])
 
 def _run(hit: Hit, number: int, made: set[str]) -> str:
     address = f"{hit.run}.html" if hit.run in made else f"../records/{hit.run}/{NOTEBOOK}"
-    there = hit.run in made or (hit.folder / NOTEBOOK).is_file()
+    there = hit.run in made or os.access(hit.folder / NOTEBOOK, os.R_OK)
     name = escape(hit.notebook or hit.run)
     link = f'<a href="{escape(address)}">{name}</a>' if there else name
     took = f" {duration(hit.seconds)}" if hit.seconds is not None else ""

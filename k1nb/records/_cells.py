@@ -47,7 +47,14 @@ def cells_of(record: Record) -> list[Cell]:
     Raises RecordError where the file is missing or no notebook, StorageError where it cannot be read.
     """
     file = record.folder / NOTEBOOK
-    return read_cells(file) if record.executed or file.is_file() else []
+    return read_cells(file) if record.executed or _may_be_there(file) else []
+
+
+def _may_be_there(file: Path) -> bool:
+    try:
+        return file.is_file()
+    except OSError:  # whoever reads it is told why that fails
+        return True
 
 
 def read_cells(file: Path) -> list[Cell]:
@@ -66,8 +73,11 @@ def read_cells(file: Path) -> list[Cell]:
 def left_texts(record: Record) -> Iterator[tuple[str, str]]:
     """Yield name and text of what else was left: what the kernel wrote outside its cells, and half a notebook."""
     for name in (PARTIAL, KERNEL_LOG):
-        if (record.folder / name).is_file():
-            yield name, (record.folder / name).read_text(encoding="utf-8", errors="replace")
+        try:
+            text = (record.folder / name).read_text(encoding="utf-8", errors="replace")
+        except OSError:  # it is not there; what is and cannot be read, `doubts` tells
+            continue
+        yield name, text
 
 
 def _cell(number: int, cell: Mapping[str, Any]) -> Cell:

@@ -287,7 +287,7 @@ def sign(key: SecretKey, file: Path, text: str, comment: str) -> None:
 def public_keys(paths: Paths) -> dict[str, PublicKey]:
     """Return the public keys that lie with the records, by their ids; damaged ones are left out."""
     found = {}
-    for file in sorted(paths.records.glob(f"*{_PUBLIC}")):
+    for file in key_files(paths):
         with suppress(OSError, UnicodeDecodeError, RecordError):
             key = PublicKey.parse(file.read_text(encoding="utf-8"))
             found[key.id] = key
@@ -295,8 +295,22 @@ def public_keys(paths: Paths) -> dict[str, PublicKey]:
 
 
 def head_texts(paths: Paths) -> dict[str, str]:
-    """Return the text of every chain's head, by the chain's id."""
-    return {file.stem: file.read_bytes().decode("utf-8", "replace") for file in sorted(paths.records.glob(f"*{_HEAD}"))}
+    """Return the text of every chain's head, by the chain's id; one that cannot be read is left out."""
+    texts = {}
+    for file in head_files(paths):
+        with suppress(OSError):
+            texts[file.stem] = file.read_bytes().decode("utf-8", "replace")
+    return texts
+
+
+def head_files(paths: Paths) -> list[Path]:
+    """Return where the chains' heads lie, each named after its chain."""
+    return sorted(paths.records.glob(f"*{_HEAD}"))
+
+
+def key_files(paths: Paths) -> list[Path]:
+    """Return where the public keys lie with the records."""
+    return sorted(paths.records.glob(f"*{_PUBLIC}"))
 
 
 def read_exactly(file: Path) -> str:

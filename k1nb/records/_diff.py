@@ -272,10 +272,9 @@ def _seconds(record: Record) -> dict[str, float]:
     manifest = record.manifest
     parts: dict[str, float] = {}
     for name, took in zip(_parts(record), manifest.cell_seconds, strict=False):
-        if took is not None:
+        if took is not None and took >= 0:  # the clock was not set back while it ran
             parts[name] = parts.get(name, 0.0) + took
-    whole = None if manifest.ended_at is None else (manifest.ended_at - manifest.started_at).total_seconds()
-    named = {**({} if whole is None else {"run": whole}), **parts}
+    named = {**({} if manifest.seconds is None else {"run": manifest.seconds}), **parts}
     return {name: round(seconds, 1) if seconds >= 1 else float(f"{seconds:.2g}") for name, seconds in named.items()}
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import json
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from k1nb.checks import Verdict
+from k1nb.checks import Verdict, spelt
 from k1nb.config import Settings
 from k1nb.errors import RecordError, StorageError
 from k1nb.records._archive import Archive, run_ids
@@ -19,6 +21,11 @@ from k1nb.records._run import MIME
 from k1nb.records._staging import Staging
 
 NEVER = "the notebook never concluded"
+_AHEAD = timedelta(minutes=5)
+"""How far the clock of the machine that it ran on may be ahead of ours."""
+_FIRST = datetime(1970, 1, 1, tzinfo=UTC)
+"""What a machine takes the time for that does not know it."""
+_LONGEST = 200
 
 
 def import_notebook(settings: Settings, file: Path) -> Record:
@@ -28,7 +35,8 @@ def import_notebook(settings: Settings, file: Path) -> Record:
 
     The run's manifest is found in the notebook's outputs; a record that is made of it says that it was imported. A
     notebook that never concluded becomes INTERRUPTED. The same notebook may be imported again. Raises StorageError
-    or RecordError, also for one that was never executed.
+    or RecordError, also for one that was never executed, and for what cannot have been: a run that ends before it
+    begins, or begins in the future.
     """
     executed = read_notebook(file)
     _refuse_unexecuted(file, executed)
@@ -40,6 +48,7 @@ def import_notebook(settings: Settings, file: Path) -> Record:
     reason = words(error.ename, error.evalue) if error and manifest.passes else ""
     staging.sweep()
     if manifest.run not in run_ids(settings.paths):
+        _refuse_impossible(manifest, datetime.now(UTC))
         return staging.adopt(manifest.foreign(_bytes(file)), executed, reason)
     record = Archive(settings.paths).get(manifest.run)
     return _join(settings, staging, record, manifest, executed, reason)
@@ -59,6 +68,30 @@ def _refuse_unexecuted(file: Path, executed: Any) -> None:
     if executed.metadata.get("papermill", {}).get("start_time"):
         return
     raise RecordError(f"{file} was never executed: it has no outputs", hint="import what papermill or Jupyter wrote")
+
+
+def _refuse_impossible(manifest: Manifest, now: datetime) -> None:
+    """Raise RecordError for what a notebook says of itself and what no run can have been, or no record can keep."""
+    name, began, ended = manifest.notebook, manifest.started_at, manifest.ended_at
+    if not name.isprintable() or not name.strip() or len(name) > _LONGEST or re.search(r"[/\\]", name):
+        raise _impossible("notebook", name, f"the name of a file, at most {_LONGEST} printable letters and no slash")
+    for field, when in (("started_at", began), ("ended_at", ended)):
+        if when is not None and not _FIRST <= when <= now + _AHEAD:
+            raise _impossible(field, when, f"a time from 1970 until now, {now:%Y-%m-%d %H:%M:%S} UTC")
+    if manifest.clock_set_back:
+        raise _impossible("ended_at", ended, f"a time after started_at, {began}")
+    try:
+        json.dumps(manifest.parameters, allow_nan=False, ensure_ascii=False).encode()
+    except ValueError as error:
+        raise _impossible("parameters", manifest.parameters, f"text in UTF-8 and finite numbers: {error}") from None
+
+
+def _impossible(field: str, value: object, wanted: str) -> RecordError:
+    told = value.isoformat() if isinstance(value, datetime) else f"{value!r:.200}"
+    return RecordError(
+        f"the notebook says of its run {field} {told}, but wanted is {wanted}",
+        hint="import the file as it was saved where it ran; under a clock that is wrong, run it again",
+    )
 
 
 def _join(
@@ -115,7 +148,7 @@ def _nameless(file: Path, executed: Any) -> Manifest:
     """Describe a notebook that broke before it connected, from what papermill noted in it."""
     noted = executed.metadata.get("papermill", {})
     started = _time(noted.get("start_time")) or datetime.fromtimestamp(file.stat().st_mtime, UTC)
-    name = Path(noted.get("input_path") or file).stem
+    name = spelt(Path(noted.get("input_path") or file).stem)
     parameters = noted.get("parameters") or {}
     return Manifest(
         run=id_of_bytes(name, started, file.read_bytes()),
@@ -129,6 +162,6 @@ def _nameless(file: Path, executed: Any) -> Manifest:
 def _time(text: Any) -> datetime | None:
     try:
         when = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
+        return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
+    except (TypeError, ValueError, OverflowError):
         return None
-    return when if when.tzinfo else when.replace(tzinfo=UTC)

@@ -14,14 +14,14 @@ from k1nb._plain import without_control
 from k1nb.checks import Verdict
 from k1nb.config import Settings
 from k1nb.errors import K1Error, StorageError
-from k1nb.paths import Paths, private
-from k1nb.records._archive import record_in
+from k1nb.paths import Paths, owned, private
+from k1nb.records._archive import holds_record, record_in
 from k1nb.records._cells import cells_of, left_texts
 from k1nb.records._record import MANIFEST, Manifest, Record
 from k1nb.records._table import tally, worst_first
 
 INDEX = ".index.sqlite"
-_FORMAT = 2
+_FORMAT = 3
 MOST = 1_000_000
 """Characters of a notebook that can be found; a longer one is cut. So many take 2.5 MB of the index, and 0.2 s."""
 _LATELY = 500
@@ -72,7 +72,8 @@ class Index:
     def ask(self, question: Callable[[sqlite3.Connection], T], on_progress: Progress | None = None) -> T:
         """Return the answer to a question put to the index, which is brought up to date with the records first.
 
-        A damaged or foreign file is thrown away; where none can be written, one is made in memory.
+        A damaged file or one of another format is thrown away. Where none can be written, as in another user's archive
+        or where none is yet, the index is made in memory and nothing is written.
         """
         try:
             return self._asked(question, on_progress)
@@ -108,6 +109,7 @@ class Index:
 
     def rebuild(self, on_progress: Progress | None = None) -> int:
         """Make the index anew from the records, and return how many it holds; raises StorageError."""
+        private(self._paths.records)
         self._throw_away()
         try:
             connection = self._open()
@@ -121,7 +123,7 @@ class Index:
             raise StorageError(f"cannot write the index {self.file}: {error}", hint=hint) from error
 
     def _up_to_date(self, on_progress: Progress | None) -> sqlite3.Connection:
-        for _ in range(2):
+        for _ in range(2 if owned(self._paths.records) else 0):
             try:
                 return self._refreshed(self._open(), on_progress)
             except sqlite3.OperationalError:
@@ -156,6 +158,8 @@ class Index:
             raise
 
     def _throw_away(self) -> None:
+        if not owned(self._paths.records):
+            return
         for file in (self.file, *(self.file.with_name(INDEX + end) for end in ("-wal", "-shm", "-journal"))):
             with suppress(OSError):
                 file.unlink()
@@ -184,11 +188,10 @@ class Index:
         known = _take_out(connection, folder.name)
         key = known or _free_key(connection, round(record.started_at.timestamp() * 1e6))
         redact, cells = self._redact, _cells(record)
-        seconds = (record.ended_at - record.started_at).total_seconds() if record.ended_at else None
         connection.execute(
             "INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (key, folder.name, stamp, record.notebook, record.verdict.value, redact(record.reason),
-             record.started_at.timestamp(), seconds, tally(record.checks), redact(why(record)),
+             record.started_at.timestamp(), record.seconds, tally(record.checks), redact(why(record)),
              len(cells) > MOST),
         )  # fmt: skip
         mentions = [(key, kind, name) for kind, names in _mentions(record.manifest).items() for name in names]
@@ -237,21 +240,27 @@ def _stamps(paths: Paths, known: Mapping[str, int]) -> dict[str, int]:
     """
     try:
         with os.scandir(paths.records) as entries:
-            folders = {e.name: e for e in entries if not e.name.startswith(".") and e.is_dir()}
+            folders = {e.name: e for e in entries if holds_record(e)}
     except (FileNotFoundError, NotADirectoryError):
         return {}
+    except OSError:  # closed, which says nothing of what is in it
+        return dict(known)
     looked_at = {*sorted(folders)[-_LATELY:], *(name for name in folders if name not in known)}
     stamps = {}
     for name, entry in folders.items():
-        with suppress(FileNotFoundError):  # it went meanwhile
+        with suppress(OSError):  # it went meanwhile
             stamps[name] = _stamp(Path(entry.path)) if name in looked_at else known[name]
     return stamps
 
 
 def _stamp(folder: Path) -> int:
-    """Return when a record changed last: its folder, or its manifest where somebody has written into that."""
-    changed = folder.stat().st_mtime_ns
-    with suppress(FileNotFoundError):
+    """Return when a record changed last: its folder, also its permissions, or its manifest where one wrote into that.
+
+    Raises OSError where there is none.
+    """
+    status = folder.stat()
+    changed = max(status.st_mtime_ns, status.st_ctime_ns)
+    with suppress(OSError):
         changed = max(changed, (folder / MANIFEST).stat().st_ctime_ns)
     return changed
 

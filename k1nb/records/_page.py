@@ -18,7 +18,7 @@ from k1nb.records._doubts import doubts
 from k1nb.records._index import HOW_TO_CHECK, NO_CHECKS, why, why_not
 from k1nb.records._record import MANIFEST, Record, sum_of
 from k1nb.records._table import tally, worst_first
-from k1nb.records._when import duration
+from k1nb.records._when import NOT_KNOWN, duration
 
 _MOST = 200_000
 """Characters of one output that are shown; the notebook has them all."""
@@ -80,9 +80,9 @@ def _head(record: Record) -> str:
 
 def _when(record: Record) -> str:
     said = f"{record.started_at.astimezone(UTC):%A, %d %B %Y, %H:%M:%S} UTC"
-    if record.ended_at is None:
-        return said
-    return f"{said}, took {duration((record.ended_at - record.started_at).total_seconds())}"
+    if record.manifest.clock_set_back:
+        return f"{said}; how long it took is {NOT_KNOWN}"
+    return said if record.seconds is None else f"{said}, took {duration(record.seconds)}"
 
 
 def _doubts(settings: Settings, record: Record) -> str:
@@ -151,12 +151,16 @@ def _cell(cell: Cell, record: Record) -> str:
     if cell.kind != "code":
         return f'<section class="cell"><pre>{escape(cell.source)}</pre></section>'
     seconds = record.manifest.cell_seconds[cell.number - 1 : cell.number]
-    took = "" if not seconds else ", not run" if seconds[0] is None else f", {duration(seconds[0])}"
+    took = "" if not seconds else ", not run" if seconds[0] is None else f", {_duration(seconds[0])}"
     tag = f"{cell.tags[0]}, " if cell.tags else ""
     lines = cell.source.count("\n") + 1
     summary = f"<summary>cell {cell.number}: {escape(tag)}{lines} line{'s' if lines != 1 else ''}{took}</summary>"
     source = f'<details>{summary}<pre class="code">{_markup.python(cell.source)}</pre></details>'
     return f'<section class="cell">{source}{"".join(map(_output, cell.outputs))}</section>'
+
+
+def _duration(seconds: float) -> str:
+    return duration(seconds) if seconds >= 0 else f"how long is {NOT_KNOWN}"
 
 
 def _output(output: Output) -> str:

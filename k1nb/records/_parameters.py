@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import io
+import math
 import re
 import tokenize
 from collections.abc import Iterable, Mapping
@@ -15,6 +16,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
+from k1nb.checks import spelt
 from k1nb.errors import ParameterError
 from k1nb.secrets import Redactor
 
@@ -106,6 +108,7 @@ def checked(parameter: Parameter, value: Any) -> Value:
 def _within(parameter: Parameter, value: Value) -> Value:
     """Return a value of the right type, or raise ParameterError where it is out of the declared range."""
     if not parameter.range or isinstance(value, str):
+        _refuse_unkept(parameter, value)
         return value
     below = parameter.least is not None and not value >= parameter.least  # a NaN is in no range
     if below or (parameter.most is not None and not value <= parameter.most):
@@ -113,7 +116,21 @@ def _within(parameter: Parameter, value: Value) -> Value:
             f"parameter {parameter.name} is {value}, but {parameter.range} is wanted",
             hint=f"for example {parameter.name}={parameter.default or parameter.range}",
         )
+    _refuse_unkept(parameter, value)
     return value
+
+
+def _refuse_unkept(parameter: Parameter, value: Value) -> None:
+    """Raise ParameterError for what no record can keep: letters that UTF-8 has not, numbers that JSON has not."""
+    if isinstance(value, str) and value != spelt(value):
+        raise ParameterError(
+            f"parameter {parameter.name} is {value!r}, which is no text in UTF-8", hint="give it in UTF-8"
+        )
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ParameterError(
+            f"parameter {parameter.name} is {value}, but a finite number is wanted",
+            hint=f"for example {parameter.name}={parameter.default or '1.0'}",
+        )
 
 
 def _hint(parameter: Parameter, value: Any) -> str:
@@ -127,7 +144,7 @@ def _hint(parameter: Parameter, value: Any) -> str:
 def converted(parameter: Parameter, text: str) -> Value:
     """Return text from a command line as the declared type, or raise ParameterError."""
     if parameter.type is str:
-        return text
+        return _within(parameter, text)
     try:
         value = _WORDS[text.lower()] if parameter.type is bool else parameter.type(text)
     except (KeyError, ValueError):

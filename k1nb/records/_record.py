@@ -168,6 +168,18 @@ class Manifest(BaseModel):
         """Tell whether the run ends with exit code 0; its parameter `strict` refuses WARN."""
         return self.verdict.passes(strict=self.parameters.get("strict") is True)
 
+    @property
+    def clock_set_back(self) -> bool:
+        """Tell whether it ended before it began: nobody knows how long it took then."""
+        return self.ended_at is not None and self.ended_at < self.started_at
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the run took; None while it lasts, and where its clock was set back meanwhile."""
+        if self.ended_at is None or self.clock_set_back:
+            return None
+        return (self.ended_at - self.started_at).total_seconds()
+
     def redacted(self, redact: Redactor) -> Manifest:
         """Return the manifest with every secret masked in what people and servers wrote into it.
 
@@ -261,6 +273,11 @@ class Record:
     def ended_at(self) -> datetime | None:
         """When the run concluded or broke."""
         return self.manifest.ended_at
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the run took, where that is known."""
+        return self.manifest.seconds
 
     @property
     def checks(self) -> tuple[Check, ...]:

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pydantic import ValidationError
+
 from k1nb.config import Settings
 from k1nb.errors import UnknownName
 from k1nb.plan import Plan, Step
 from k1nb.records._archive import Archive
-from k1nb.records._record import Record
+from k1nb.records._record import Manifest, Record, Seal, earlier_manifest
 from k1nb.records._staging import Staging
 
 Progress = Callable[[int, int], None]
@@ -53,18 +55,53 @@ class RecordsPruned:
 
 
 def prunable(records: Iterable[Record], limits: Limits, now: datetime) -> list[Record]:
-    """Return the sealed records whose files need not stay, oldest first."""
+    """Return the sealed records whose files need not stay, oldest first.
+
+    Which one is newer is told by the order in which they were first sealed, for clocks go wrong; how old one is, by the
+    clock.
+    """
     found: list[Record] = []
     newer: Counter[str] = Counter()
-    for record in sorted(records, key=lambda record: record.started_at, reverse=True):
-        if record.running or record.manifest.seal is None:
-            continue
+    for record in reversed(in_order(records)):
         age = now - record.started_at
         held = newer[record.notebook] == 0 or (not record.passes and age < limits.failed)
         if not held and record.files and (newer[record.notebook] >= limits.count or age > limits.age):
             found.append(record)
         newer[record.notebook] += 1
     return found[::-1]
+
+
+def in_order(records: Iterable[Record]) -> list[Record]:
+    """Return the records that are sealed, in the order in which they were.
+
+    A chain comes after those that it names as the ones before it.
+    """
+    seals = [(record, seal) for record in records if not record.staged and (seal := _first(record)) is not None]
+    before = {seal.chain: len(seal.after) for _, seal in seals if seal.number == 1}
+    begun: dict[str, datetime] = {}
+    for _, seal in seals:
+        begun[seal.chain] = min(seal.at, begun.get(seal.chain, seal.at))
+
+    def place(each: tuple[Record, Seal]) -> tuple[int, datetime, str, int]:
+        seal = each[1]
+        return before.get(seal.chain, 0), begun[seal.chain], seal.chain, seal.number
+
+    return [record for record, _ in sorted(seals, key=place)]
+
+
+def _first(record: Record) -> Seal | None:
+    """Return the first seal of a record, for it is sealed again where a notebook joins it, or its files are pruned."""
+    seal = record.manifest.seal
+    while seal is not None and seal.earlier is not None:
+        try:
+            file = record.folder / earlier_manifest(seal.earlier)
+            earlier = Manifest.model_validate_json(file.read_bytes()).seal
+        except (OSError, ValidationError):
+            earlier = None
+        if earlier is None or earlier.number != seal.earlier:
+            return seal.model_copy(update={"number": seal.earlier})
+        seal = earlier
+    return seal
 
 
 def plan_pruning(records: Sequence[Record]) -> Plan:
@@ -87,10 +124,11 @@ def prune_records(
     Raises ConsentError where the consent is to another plan, UnknownName for a notebook without records, RecordError
     and StorageError.
     """
-    every = [r for r in Archive(settings.paths).list() if not notebook or r.notebook == notebook]
-    if notebook and not every:
+    every = Archive(settings.paths).list()
+    if notebook and not any(record.notebook == notebook for record in every):
         raise UnknownName(f"there is no record of a notebook {notebook!r}", hint="k1nb records list")
-    old = prunable(every, Limits.of(settings), datetime.now(UTC))
+    found = prunable(every, Limits.of(settings), datetime.now(UTC))
+    old = [record for record in found if notebook in ("", record.notebook)]
     plan = plan_pruning(old)
     if not consent or not plan.steps:
         return RecordsPruned(plan)

@@ -13,7 +13,7 @@ from typing import Any
 from k1nb.checks import Status, Verdict
 from k1nb.config import Settings
 from k1nb.errors import ParameterError
-from k1nb.records._archive import record_in, staged_records
+from k1nb.records._archive import kept_record, record_in, staged_records
 from k1nb.records._index import MENTIONS, Index, Progress
 from k1nb.records._minisign import PublicKey
 from k1nb.records._record import Record
@@ -126,7 +126,7 @@ def listed(
     staged = [record for record in staged_records(settings.paths) if _fits(record, wanted)]
     staged.sort(key=lambda record: record.started_at, reverse=True)
     found = search(settings, wanted, limit=limit, on_progress=on_progress)
-    sealed = [record_in(hit.folder) for hit in found.hits if hit.folder.is_dir()]
+    sealed = [record for hit in found.hits if (record := kept_record(hit.folder)) is not None]
     every = sorted((*staged, *sealed), key=lambda r: (r.running, r.started_at, r.id), reverse=True)
     keys = known_keys(settings.paths)
     shown = [replace(record, as_sealed=is_as_sealed(record, keys)) for record in every[:limit]]

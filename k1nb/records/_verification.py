@@ -16,6 +16,11 @@ class Problem:
     """The file at fault; empty where it is no file."""
     what: str
 
+    @property
+    def text(self) -> str:
+        """The problem in one line."""
+        return f"{' '.join(part for part in (self.run, self.file) if part) or 'chain'}: {self.what}"
+
     def as_dict(self) -> dict[str, Any]:
         """Return the problem as JSON-able data."""
         return {"run": self.run, "file": self.file, "what": self.what}
@@ -64,14 +69,14 @@ class Verification:
     chains: list[ChainState] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     unsealed: list[Unsealed] = field(default_factory=list)
-    """Runs that are not sealed yet; of an archive that is no fault."""
+    """Runs that are not sealed yet; beside sealed ones that is no fault."""
     one: bool = False
     """One record was asked for."""
 
     @property
     def passes(self) -> bool:
-        """Tell whether everything that was asked for is as it was sealed."""
-        return not self.problems and not (self.one and self.unsealed)
+        """Tell whether everything that was asked for is as it was sealed; where nothing is, nothing was proven."""
+        return self.records > 0 and not self.problems and not (self.one and self.unsealed)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the outcome as JSON-able data."""

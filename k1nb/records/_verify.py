@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +18,8 @@ from pydantic import ValidationError
 
 from k1nb.errors import K1Error, RecordError, UnknownName
 from k1nb.paths import Paths
-from k1nb.records._archive import folders, staged_records
-from k1nb.records._chain import KEY, Head, SignedHead, head_texts, public_keys, read_exactly
+from k1nb.records._archive import cannot_be_read, folders, holds_record, staged_records, unreadable
+from k1nb.records._chain import KEY, Head, SignedHead, head_files, key_files, public_keys, read_exactly
 from k1nb.records._minisign import PublicKey, SecretKey
 from k1nb.records._record import (
     MANIFEST,
@@ -26,6 +27,7 @@ from k1nb.records._record import (
     Record,
     earlier_manifest,
     earlier_manifests,
+    manifest_text,
     signature_of,
     sum_of,
     wrong_field,
@@ -83,7 +85,7 @@ def verify(
     found.problems += _missing_chains({chain.id for chain in found.chains}, given or ({own.id: own} if own else {}))
     if own and not given:
         found.problems += _strangers(links, own.id)
-    found.problems += _strays(paths.records)
+    found.problems += [*_strays(paths.records), *_closed(paths, {problem.run for problem in found.problems})]
     if head is not None:
         found.problems += _exported(links, head.head)
     return found
@@ -115,12 +117,21 @@ def _strangers(links: Sequence[Link], own: str) -> Iterator[Problem]:
 
 def _strays(records: Path) -> Iterator[Problem]:
     """Yield what lies among the records and is none of them."""
-    if records.is_dir():
-        with os.scandir(records) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name):
-                folder = entry.is_dir(follow_symlinks=False)
-                if not (_OWN.fullmatch(entry.name) or (folder and not entry.name.startswith("."))):
-                    yield Problem("", entry.name, "it is neither a record nor a file of the archive")
+    with suppress(OSError), os.scandir(records) as entries:  # `_closed` says why
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            folder = entry.is_dir(follow_symlinks=False)
+            if not (_OWN.fullmatch(entry.name) or (folder and "." not in entry.name)):
+                yield Problem("", entry.name, "it is neither a record nor a file of the archive")
+
+
+def _closed(paths: Paths, told: set[str]) -> Iterator[Problem]:
+    """Yield what else cannot be read; of heads it is told with their chains."""
+    yield from (problem for problem in unreadable(paths) if not problem.run or problem.run not in told)
+    for file in key_files(paths):
+        try:
+            file.read_bytes()
+        except OSError as error:
+            yield Problem("", file.name, cannot_be_read(error))
 
 
 def verify_record(paths: Paths, run: str, *, keys: Iterable[PublicKey] = ()) -> Verification:
@@ -128,7 +139,7 @@ def verify_record(paths: Paths, run: str, *, keys: Iterable[PublicKey] = ()) -> 
 
     Of a run that is not sealed yet nothing can be proven: that does not pass, and is no problem either.
     """
-    if not (paths.records / run).is_dir() and (unsealed := _unsealed(paths, run)):
+    if not holds_record(paths.records / run) and (unsealed := _unsealed(paths, run)):
         return Verification(unsealed=unsealed, one=True)
     found = Verification(one=True)
     _folder(paths.records / run, {key.id: key for key in keys} or known_keys(paths), found)
@@ -150,7 +161,8 @@ def is_as_sealed(record: Record, keys: Mapping[str, PublicKey]) -> bool | None:
         manifest = _link(record.folder / MANIFEST, keys).manifest
     except RecordError:
         return False
-    return manifest == record.manifest and manifest.run == record.folder.name and manifest.honest
+    same = manifest_text(manifest) == manifest_text(record.manifest)  # an old one may hold NaN, which equals nothing
+    return same and manifest.run == record.folder.name and manifest.honest
 
 
 def known_keys(paths: Paths) -> dict[str, PublicKey]:
@@ -191,12 +203,17 @@ def _folder(folder: Path, keys: Mapping[str, PublicKey], found: Verification) ->
             found.problems.append(Problem(folder.name, file.name, error.message))
     if links and links[0].file == MANIFEST:
         found.files += len(links[0].manifest.files)
-        found.problems += _contents(folder, links)
+        try:
+            found.problems += _contents(folder, links)
+        except OSError as error:
+            found.problems.append(Problem(folder.name, "", cannot_be_read(error)))
     return links
 
 
 def _manifest_files(folder: Path) -> list[Path]:
-    earlier = earlier_manifests(folder) if folder.is_dir() else {}
+    earlier: dict[int, Path] = {}
+    with suppress(OSError):  # its manifest cannot be read then, or its files cannot be listed, which is told
+        earlier = earlier_manifests(folder)
     return [folder / MANIFEST, *(earlier[number] for number in sorted(earlier, reverse=True))]
 
 
@@ -224,7 +241,7 @@ def _wrong(what: str) -> RecordError:
 
 
 def _contents(folder: Path, links: Sequence[Link]) -> Iterator[Problem]:
-    """Yield what is wrong with the files of a record whose manifest is as it was signed."""
+    """Yield what is wrong with the files of a record whose manifest is as it was signed; raises OSError."""
     manifest = links[0].manifest
     run = folder.name
     if manifest.run != run:
@@ -258,7 +275,7 @@ def _differs(file: Path, wanted: str) -> str | None:
     try:
         return None if sum_of(file) == wanted else "it was changed after it was sealed"
     except OSError as error:
-        return f"it cannot be read: {error.strerror}"
+        return cannot_be_read(error)
 
 
 def _earlier(run: str, links: Sequence[Link]) -> Iterator[Problem]:
@@ -277,12 +294,16 @@ def _earlier(run: str, links: Sequence[Link]) -> Iterator[Problem]:
 def _heads(paths: Paths, keys: Mapping[str, PublicKey]) -> dict[str, Head | str]:
     """Return the head of each chain, or what is wrong with it."""
     heads: dict[str, Head | str] = {}
-    for chain, text in head_texts(paths).items():
+    for file in head_files(paths):
+        chain = file.stem
         if chain not in keys:
             heads[chain] = f"the public key of the chain {chain} is not here"
             continue
         try:
+            text = file.read_bytes().decode("utf-8", "replace")
             heads[chain] = SignedHead.parse(text, keys[chain]).head
+        except OSError as error:
+            heads[chain] = cannot_be_read(error)
         except RecordError as error:
             heads[chain] = error.message
     return heads

@@ -35,6 +35,10 @@ def moment(text: str, *, end: bool = False, now: datetime | None = None) -> date
         ) from None
 
 
+NOT_KNOWN = "not known, for its clock was set back while it ran"
+"""How long a run took that ended before it began."""
+
+
 def duration(seconds: float) -> str:
     """Return a duration in its two largest units that matter, e.g. `0.4 s`, `2 min 05 s`, `3 h 10 min`."""
     if seconds < 59.5:

@@ -10,7 +10,7 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from k1nb._plain import without_control
-from k1nb.records import BEGIN, END, HOW_TO_CHECK, NO_CHECKS, number, percent, said, tally, way_on, why_not
+from k1nb.records import BEGIN, END, HOW_TO_CHECK, NO_CHECKS, NOT_KNOWN, number, percent, said, tally, way_on, why_not
 from k1nb.show._terminal import new_table, print_checks, status_text
 from k1nb.show._words import duration
 
@@ -34,12 +34,11 @@ def print_records(console: Console, records: Sequence[Record], *, narrowed: bool
     table = new_table("verdict", "run", "began (UTC)", "took", "")
     table.columns[1].no_wrap = True  # an id that is folded cannot be copied
     for record in records:
-        took = (record.ended_at - record.started_at).total_seconds() if record.ended_at else None
         table.add_row(
             _verdict(record),
             Text(record.id),
             _time(record.started_at),
-            duration(took) if took is not None else "",
+            duration(record.seconds) if record.seconds is not None else "",
             _said(record),
         )
     console.print(table)
@@ -83,6 +82,8 @@ def _facts(record: Record) -> Iterable[str]:
             yield f"{kind.removesuffix('s')}: {identifier}"
     if manifest.resumes:
         yield f"goes on from: {manifest.resumes}"
+    if manifest.clock_set_back:
+        yield f"took: {NOT_KNOWN}"
     if manifest.redactions:
         yield f"masked: a secret in {manifest.redactions} places"
     if manifest.pruned:

@@ -38,7 +38,7 @@ def print_verification(console: Console, found: Verification) -> None:
     elif found.records:
         said = Text(f"{told}as they were sealed", style="green")
     else:
-        said = Text("no record is here, so nothing was verified", style="yellow")
+        said = Text("no sealed record is here, so nothing was verified", style="bold red")
     console.print(said, soft_wrap=True)
 
 

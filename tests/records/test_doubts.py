@@ -23,10 +23,12 @@ from k1nb.records import (
     verify_record,
     write_archive_page,
 )
+from k1nb.records._chain import Chain, sign
 from k1nb.records._life import ALIVE
 from k1nb.records._record import MANIFEST, Process
 from k1nb.records._staging import Staging
 from tests.cli.test_app import k1nb
+from tests.records.conftest import WriteNotebook
 from tests.records.samples import heap, sealed
 from tests.test_json import held
 
@@ -85,6 +87,19 @@ def test_what_is_not_sealed_yet_is_no_damage(settings: Settings, unsealed: tuple
     assert re.search(r"not sealed yet, and not looked at: \d running", done.stdout)
 
 
+def test_where_nothing_is_sealed_nothing_is_proven(settings: Settings) -> None:
+    """Without any sealed record, as in a mistyped home or where a first run is under way, `verify` ends with 1."""
+    done = k1nb(settings, "records", "verify")
+    assert (done.returncode, done.stdout) == (1, "no sealed record is here, so nothing was verified\n")
+    assert done.stderr.startswith(f"hint: is K1NB_HOME right? It is {settings.home};")
+    assert not settings.paths.records.exists()
+    running(settings)
+    told = held(settings, "records verify", codes=(1,))
+    assert (told["passes"], told["records"], len(told["unsealed"])) == (False, 0, 1)
+    sealed(settings, heap())
+    assert verify(settings.paths).passes
+
+
 def test_a_verdict_that_was_changed_is_marked(settings: Settings) -> None:
     """A list and a search mark a manifest that is not what was signed, `show` says so first, and ends with 1."""
     forged, kept = sealed(settings, days=1), sealed(settings, heap())
@@ -113,6 +128,30 @@ def test_a_verdict_that_was_changed_is_marked(settings: Settings) -> None:
     assert all(line.startswith("this record contradicts itself") for line in before)
     assert held(settings, "records show", forged.id, codes=(1,))["as_sealed"] is False
     assert k1nb(settings, "records", "show", kept.id).returncode == 0
+
+
+def test_an_old_record_with_a_value_that_is_no_number_is_as_it_was_sealed(settings: Settings) -> None:
+    """A manifest in which NaN was sealed is what was signed, although NaN equals nothing, and says what was seen."""
+    odd = sealed(settings, heap(), parameters={"watch": 1.5})
+    sealing, text = Chain(settings.paths, settings.timings), (odd.folder / MANIFEST).read_text()
+    key, _ = sealing._key()
+    old = text.replace("151552.0", "NaN").replace("1.5", "NaN")
+    assert old.count("NaN") == 2
+    (odd.folder / MANIFEST).write_text(old)
+    sign(key, odd.folder / MANIFEST, old, "old")
+    (record,), _ = listed(settings, Wanted(), limit=9)
+    assert record.as_sealed
+    assert "free_heap_bytes is nan, no finite number" in record.checks[0].evidence
+
+
+def test_text_that_is_not_utf_8_is_refused_before_anything_is_staged(
+    settings: Settings, write_notebook: WriteNotebook
+) -> None:
+    """A parameter in another encoding is an error of use, and leaves nothing."""
+    done = k1nb(settings, "run", str(write_notebook()), "-p", "device=a\udcff")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: parameter device is 'a\\udcff', which is no text in UTF-8\nhint: give it in UTF-8\n"
+    assert not settings.paths.staging.exists()
 
 
 def test_another_record_s_manifest_proves_nothing(settings: Settings) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import platform
+import re
 import shutil
+from datetime import UTC, datetime, timedelta
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -19,10 +22,22 @@ from rich.console import Console
 from k1nb.checks import Verdict
 from k1nb.config import Settings
 from k1nb.errors import RecordError
-from k1nb.records import MIME, Archive, Record, import_notebook, record_page
-from k1nb.records._importing import NEVER, carried
-from k1nb.show._records import print_record, print_records
+from k1nb.records import (
+    MIME,
+    Archive,
+    Manifest,
+    Record,
+    Wanted,
+    difference,
+    import_notebook,
+    record_page,
+    search,
+    write_archive_page,
+)
+from k1nb.records._importing import NEVER, _refuse_impossible, carried
+from k1nb.show._records import print_hits, print_record, print_records
 from tests.records.conftest import WriteIn, WriteNotebook, check
+from tests.records.samples import NOW, heap, sealed
 
 Notebook = Any
 
@@ -204,6 +219,74 @@ def test_a_manifest_that_was_tampered_with_is_refused(
         import_notebook(here, changed(executed, tamper))
     assert Archive(here.paths).list() == []
     assert not (tmp_path / "evil").exists()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("ended_at", "1900-01-01T00:00:00Z", "ended_at 1900-01-01T00:00:00.00:00, but wanted is a time from 1970"),
+        ("ended_at", "2001-01-01T00:00:00Z", "ended_at 2001-01-01T00:00:00.00:00, but wanted is a time after started"),
+        (
+            "ended_at",
+            "2999-01-01T00:00:00Z",
+            "ended_at 2999-01-01T00:00:00.00:00, but wanted is a time from 1970 until",
+        ),
+        ("started_at", "2999-01-01T00:00:00Z", "started_at 2999-01-01T00:00:00.00:00, but wanted is a time from 1970"),
+        ("started_at", "0001-01-01T00:00:00+14:00", "started_at 0001-01-01T00:00:00"),
+        ("notebook", "ok\n\x1b[31m../../x", r"notebook 'ok\\n\\x1b\[31m../../x', but wanted is the name of a file"),
+        ("notebook", "a\\b", "but wanted is the name of a file"),
+        ("notebook", "n" * 201, "but wanted is the name of a file"),
+        ("notebook", " ", "but wanted is the name of a file"),
+        (
+            "parameters",
+            {"s": "\udcff"},
+            r"parameters \{'s': '\\udcff'\}, but wanted is text in UTF-8 and finite numbers",
+        ),
+        ("parameters", {"s": float("nan")}, "but wanted is text in UTF-8 and finite numbers"),
+    ],
+)
+def test_what_no_run_can_have_been_is_refused(executed: Path, field: str, value: Any, words: str) -> None:
+    """A run that ends before it begins, is in the future or bears no file's name is refused: field, value, wanted."""
+    manifest = carried(nbformat.read(executed, as_version=4))
+    assert manifest
+    _refuse_impossible(manifest, datetime.now(UTC))
+    odd = Manifest.model_validate(manifest.model_dump(mode="json") | {field: value})
+    with pytest.raises(RecordError, match=words):
+        _refuse_impossible(odd, datetime.now(UTC))
+
+
+def test_an_impossible_run_leaves_nothing(settings: Settings, executed: Path, tmp_path: Path) -> None:
+    """A refused notebook makes no record, and one whose record is here joins that whatever it says."""
+
+    def tamper(notebook: Notebook) -> None:
+        notebook.cells[-1].outputs[0].data[MIME]["ended_at"] = "1900-01-01T00:00:00Z"
+
+    file = changed(executed, tamper)
+    here = settings.model_copy(update={"home": tmp_path / "elsewhere"})
+    with pytest.raises(RecordError, match="ended_at"):
+        import_notebook(here, file)
+    assert Archive(here.paths).list() == []
+    record = import_notebook(settings, file)
+    assert record.seconds is not None
+    assert record.executed
+
+
+def test_no_run_took_less_than_nothing(settings: Settings) -> None:
+    """Of a run whose clock was set back nobody is told a duration, and where there is room, why."""
+    odd = sealed(settings, heap(), ended_at=NOW - timedelta(hours=1), cell_seconds=(None, -3600.0))
+    (hit,) = search(settings, Wanted()).hits
+    assert (odd.seconds, hit.seconds, difference(odd, odd).seconds) == (None, None, [])
+    console = Console(record=True, width=200, file=io.StringIO())
+    print_record(console, odd)
+    print_records(console, [odd])
+    print_hits(console, [hit])
+    told = console.export_text()
+    why = "not known, for its clock was set back while it ran"
+    assert f"took: {why}" in told
+    page = record_page(settings, odd)
+    assert f"how long it took is {why}" in page
+    for text in (told, page, write_archive_page(settings).read_text()):
+        assert not re.search(r"-\d[\d.]* (s|min|h)\b", text)
 
 
 def test_the_newest_run_in_a_notebook_counts(executed: Path) -> None:

@@ -151,3 +151,19 @@ def test_a_value_out_of_its_range_is_refused(name: str, text: str) -> None:
         from_namespace(RANGED, {"hours": 24, "watch": 5.0, "name": "", name: RANGED[name].type(text)})
     with pytest.raises(ParameterError, match="is wanted"):
         declared("hours: int = 0  # 1..720, how far back")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("commit_sha", "a\udcff", r"commit_sha is 'a\\udcff', which is no text in UTF-8"),
+        ("share", "nan", "share is nan, but a finite number is wanted"),
+        ("share", "-inf", "share is -inf, but a finite number is wanted"),
+    ],
+)
+def test_what_no_record_can_keep_is_refused(name: str, text: str, words: str) -> None:
+    """Text that is not UTF-8 and numbers that JSON has not are refused, from a command line and in a notebook."""
+    with pytest.raises(ParameterError, match=words):
+        from_text(KNOWN, {name: text})
+    with pytest.raises(ParameterError, match=words):
+        checked(KNOWN[name], KNOWN[name].type(text))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from k1nb.config import Settings
 from k1nb.errors import ConsentError, RecordError, UnknownName
 from k1nb.records import Archive, Limits, Record, import_notebook, prunable, prune_records, verify
 from k1nb.records._record import NOTEBOOK, Manifest, Seal, write_manifest
+from k1nb.records._retention import in_order
 from k1nb.records._staging import Staging
 from tests.records.test_verify import executed
 
@@ -22,16 +24,17 @@ LIMITS = Limits(2, timedelta(days=10), timedelta(days=100))
 VERDICTS = st.sampled_from(list(Verdict))
 
 
-def record(days: float, verdict: Verdict = Verdict.OK, notebook: str = "a", *, sealed: bool = True) -> Record:
-    """Return a record that began so many days ago."""
-    seal = Seal(chain="C", number=1, at=NOW) if sealed else None
+def record(days: float, verdict: Verdict = Verdict.OK, notebook: str = "a", **seal: Any) -> Record:
+    """Return a record that began so many days ago, sealed in the order of their beginnings unless told otherwise."""
+    number = seal.pop("number", round((1000 - days) * 1000))
+    sealed = Seal(**{"chain": "C", "at": NOW, **seal}, number=number) if number else None
     manifest = Manifest(
         run=f"20260101-000000-{notebook}-{int(days * 1000):06x}",
         notebook=notebook,
         verdict=verdict,
         started_at=NOW - timedelta(days=days),
         files={NOTEBOOK: "0"},
-        seal=seal,
+        seal=sealed,
     )
     return Record(manifest, Path("/x"))
 
@@ -56,7 +59,7 @@ def test_what_did_not_pass_stays_until_its_own_limit() -> None:
 
 def test_what_is_not_sealed_stays() -> None:
     """A record without a seal is left alone: its manifest could prove nothing."""
-    assert prunable([record(1), record(50, sealed=False)], LIMITS, NOW) == []
+    assert prunable([record(1), record(50, number=0)], LIMITS, NOW) == []
 
 
 @given(st.lists(st.tuples(st.integers(0, 200), VERDICTS, st.sampled_from("ab")), unique_by=lambda each: each[0]))
@@ -69,6 +72,34 @@ def test_no_fail_goes_before_its_limit(made: list[tuple[float, Verdict, str]]) -
         own = [each for each in records if each.notebook == notebook]
         assert not own or max(own, key=lambda each: each.started_at) not in found
     assert prunable(records[::-1], LIMITS, NOW) == found
+
+
+def test_a_wrong_clock_makes_no_record_the_newest() -> None:
+    """The newest is the one that was sealed last, also beside one that was made under a clock a year ahead."""
+    limits = Limits(1, timedelta(days=10), timedelta(days=100))
+    ahead, newest = record(-365, number=7), record(1, number=8)
+    assert prunable([newest, ahead], limits, NOW) == [ahead]
+    assert prunable([record(2, number=6), newest, ahead], limits, NOW) == [record(2, number=6), ahead]
+
+
+def test_a_later_chain_is_newer() -> None:
+    """Numbers count within a chain; one that a lost key ended lies before the chain that names it."""
+    lost = [record(5 + n, chain="A", number=9 - n) for n in range(2)]
+    found = [record(2 - n, chain="B", number=1 + n, after={"A": ""} if n == 0 else {}) for n in range(2)]
+    assert in_order([*found, *lost][::-1]) == [*lost[::-1], *found]
+
+
+def test_what_is_sealed_again_stays_where_it_was(settings: Settings) -> None:
+    """A record that was pruned, or that a notebook has joined, is no newer for that, however often."""
+    staging = Staging(settings)
+    records = [staging.settle(staging.begin("tiny")) for _ in range(3)]
+    again = staging.prune(staging.join(records[0], executed()))
+    assert again.manifest.seal
+    assert again.manifest.seal.number == 5
+    order = [each.id for each in records]
+    assert [each.id for each in in_order(Archive(settings.paths).list())] == order
+    (again.folder / "manifest.4.json").unlink()  # then the number that the last seal names has to do
+    assert [each.id for each in in_order(Archive(settings.paths).list())] == [order[1], order[2], order[0]]
 
 
 def test_pruning_keeps_manifest_and_chain(settings: Settings) -> None:
