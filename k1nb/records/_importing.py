@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from k1nb.checks import Verdict, spelt
 from k1nb.config import Settings
 from k1nb.errors import RecordError, StorageError
-from k1nb.records._archive import Archive, run_ids
+from k1nb.records._archive import LOST, Archive, run_ids
 from k1nb.records._notebook import outputs, read_notebook, unexpected_error, words
 from k1nb.records._record import Manifest, Record, id_of_bytes, wrong_field
 from k1nb.records._redaction import redacted_notebook
@@ -45,7 +45,8 @@ def import_notebook(settings: Settings, file: Path) -> Record:
     if manifest.verdict is Verdict.INTERRUPTED:
         manifest = manifest.changed(reason=manifest.reason or NEVER)
     error = unexpected_error(executed, passed=manifest.passes)
-    reason = words(error.ename, error.evalue) if error and manifest.passes else ""
+    untold = manifest.passes or manifest.verdict is Verdict.INTERRUPTED
+    reason = words(error.ename, error.evalue) if error and untold else ""
     staging.sweep()
     if manifest.run not in run_ids(settings.paths):
         _refuse_impossible(manifest, datetime.now(UTC))
@@ -107,7 +108,8 @@ def _join(
     if record.manifest.pruned:
         raise RecordError(f"the files of record {record.id} were pruned", hint="its manifest stays as it is")
     if record.executed is None:
-        return staging.join(record, executed, reason)
+        known = record.verdict is Verdict.INTERRUPTED and not record.reason.startswith(LOST)
+        return staging.join(record, executed, "" if known else reason)
     if _work(read_notebook(record.executed)) != _work(redacted_notebook(executed, settings.redact)):
         raise RecordError(
             f"record {record.id} already holds another executed notebook", hint=f"compare with {record.executed}"

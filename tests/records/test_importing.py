@@ -168,6 +168,19 @@ def test_a_notebook_that_never_concluded_is_interrupted(settings: Settings, exec
     assert (record.verdict, record.reason, record.parameters["hours"]) == (Verdict.INTERRUPTED, NEVER, 24)
 
 
+def test_what_broke_a_run_elsewhere_is_said(settings: Settings, write_notebook: WriteNotebook) -> None:
+    """A notebook that a plain kernel broke off in brings the error with it: its record knew only that it ended."""
+    notebook = nbformat.read(write_notebook(check("OK"), "1 / 0"), as_version=4)
+    out = write_notebook(name="out")
+    with pytest.raises(nbclient.exceptions.CellExecutionError):
+        nbclient.NotebookClient(notebook, kernel_name="python3", timeout=60).execute()
+    nbformat.write(notebook, out)
+    record = import_notebook(settings, out)
+    assert (record.verdict, record.reason) == (Verdict.INTERRUPTED, "ZeroDivisionError: division by zero")
+    assert only(settings).id == record.id
+    assert [one.name for one in record.checks] == ["a thing: works"]
+
+
 def test_a_notebook_that_never_connected_is_interrupted(settings: Settings, write_notebook: WriteNotebook) -> None:
     """A notebook without any trace of a run becomes an INTERRUPTED record, one and the same each time."""
 
