@@ -105,6 +105,7 @@ class _Scrub:
         for slots in self._channels.values():
             if len(slots) > 1:
                 self._mask(slots, [container[key] for container, key in slots])
+        self._mask_items()
         self._rename()
         for number, cell in enumerate(self._cells):
             _keep_valid(number, cell)
