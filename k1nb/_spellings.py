@@ -22,9 +22,7 @@ _STRINGS = re.compile("\x1b[\\]PX^_]|[\x90\x98\x9d-\x9f]")
 _LONE = re.compile(r"\x1b(?!\[)")
 _FRAMES = " \t\r|│┃║"
 """What a terminal puts at both ends of a line when it folds a long word, within a table too."""
-_QUOTED = re.compile(
-    r"""\\{1,16}+(?:[nr]|["']\s*+[,:;+]?+\s*+[\[({]?+\s*+\\*+["'])|["']\s*+[,:;+]?+\s*+[\[({]?+\s*+\\*+["']"""
-)
+_QUOTED = re.compile(r"""\\{1,16}+(?:[nr]|["']\s*+[,:;+]?+\s*+\\*+["'])|["']\s*+[,:;+]?+\s*+\\*+["']""")
 """Line ends as JSON and repr write them, and what stands between the texts of lists and the like."""
 _TAG = re.compile(
     r"""<!--(?:(?!<!--|-->).)*-->|</?[a-zA-Z!](?:[^<>"']++|"[^"<]*+"|'[^'<]*+')*+>|</?[a-zA-Z!][^<>]*>""", re.DOTALL
@@ -40,23 +38,29 @@ _CODE = re.compile(
     r"|(?<=&)(?:amp;|#0*38;|#[xX]0*26;)*+#(?:0*+(?P<decimal>[0-9]{2,6})(?![0-9])"
     r"|[xX]0*+(?P<html>[0-9a-fA-F]{2,5})(?![0-9a-fA-F]));?"
     r"|(?<=\\)(?P<more>\\{0,15}+)(?:(?:u001[bB]|x1[bB]|033|e)(?P<end>(?P=more){2}\\\\)"
-    r"|(?P<tag>u[dD][bB]4[0-3](?P=more)\\u[dD][c-fC-F][0-9a-fA-F]{2})|(?P<escape>e(?=[]\[(P]))"
+    r"|u(?P<pair>[dD][89abAB][0-9a-fA-F]{2}(?P=more)\\u[dD][c-fC-F][0-9a-fA-F]{2})|(?P<escape>e(?=[]\[(P]))"
     r"|(?:u(?P<four>[0-9a-fA-F]{4})|x(?P<two>[0-9a-fA-F]{2})|U(?P<eight>000[0-9a-fA-F]{5})"
     r"|u\{0*(?P<braced>[0-9a-fA-F]{2,5})\})|(?P<octal>[01][0-7]{2}|0(?![0-7]))|(?P<short>[abfv])))"
 )
 """A character as URLs, HTML, JSON, Python and shells may write it, several times too."""
-_FIXED = {"end": "\x9c", "escape": "\x1b", "short": "\x07", "tag": "\ufeff"}
+_FIXED = {"end": "\x9c", "escape": "\x1b", "short": "\x07"}
 """What stands for some codes here: something that shows as little."""
-_ALONE = re.compile(f"[0-9A-Za-z{CONTROL}]|{IGNORABLE}")
-"""Characters that are read where they are codes: those of which a code is no usual spelling, and what shows nothing."""
-_PREFIX = re.compile(
+_ALONE = re.compile(rf"[!#$(-;=?-\[\]-~{CONTROL}]|{IGNORABLE}")
+"""Characters that are read where they are codes: what shows nothing, and what makes neither a tag nor a code."""
+_LOGGED = (
     r"(?:[ \t]*+(?:[\[(]?(?:\d+[-:.T]\d[\d:.,TZ+-]*+(?=[]) \t|])|\d+(?=[ \t]*[:|│]|\t)"
     r"|(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|CRITICAL|FATAL)\b(?::[\w.]+(?=:))?)[\])]?"
-    r"|[EWIDV] \(\d+\) [\w.-]+(?=:))[ \t]*+[:|│]?[ \t]*+)*+[ \t]*+(?:(?:[>#*;+-]|//)++ ?)?",
-    re.IGNORECASE,
+    r"|[EWIDV] \(\d+\) [\w.-]+(?=:))[ \t]*+[:|│]?[ \t]*+)++"
 )
-"""What quotations, comments, lists, differences and logs have before each line."""
-_ENDS = "=\\"
+"""Moments, levels, numbers and names, as logs have them before each line."""
+_MARK = r"[ \t]*+(?:(?:[>#*;]|//|--)++ ?|[+-] ?)"
+"""What quotations, comments, lists and differences have before each line."""
+_PREFIXES = [
+    (re.compile(rf"[\n\r][ \t|│┃║]*+{prefix}", re.IGNORECASE), re.compile(prefix, re.IGNORECASE))
+    for prefix in (_LOGGED, _MARK)
+]
+"""What tells fast that there is such a prefix, and what fits to it."""
+_GOES_ON = re.compile(r"[=\\](?=\r?\n)")
 """What mails and shells put at the end of a line that goes on."""
 _APART = (" ", "-", ".", "_", ",", ", ")
 """What may stand between all characters of a word."""
@@ -102,15 +106,15 @@ class View:
         text = noise.sub("", self.text)
         return self if len(text) == len(self.text) else View(text, lambda: list(_between(noise, self.text)), self)
 
-    def unfolded(self, prefix: re.Pattern[str] | None = None, ends: str = "") -> View:
-        """Return this view with its lines joined, frames and blanks at their ends left out, and what is given too."""
+    def unfolded(self, prefix: re.Pattern[str] | None = None) -> View:
+        """Return this view with its lines joined, frames, blanks and a prefix at their ends left out."""
         if "\n" not in self.text and "\r" not in self.text:
             return self
         lines = self.text.replace("\r", "\n").split("\n")
         if prefix is None:
             text = "".join([line.strip(_FRAMES) for line in lines])
-            return View(text, lambda: list(_within(lines, None, "")), self)
-        spans = list(_within(lines, prefix, ends))
+            return View(text, lambda: list(_within(lines)), self)
+        spans = list(_within(lines, prefix))
         return View("".join([self.text[start:end] for start, end in spans]), lambda: spans, self)
 
     def decoded(self) -> View:
@@ -146,7 +150,10 @@ def _character(code: re.Match[str]) -> str:
     kind = code.lastgroup or ""
     if kind in _FIXED:
         return _FIXED[kind]
-    character = chr(int(code[kind], {"decimal": 10, "octal": 8}.get(kind, 16)) % 0x110000)
+    if kind == "pair":
+        character = bytes.fromhex(code[kind][:4] + code[kind][-4:]).decode("utf-16-be")
+    else:
+        character = chr(int(code[kind], {"decimal": 10, "octal": 8}.get(kind, 16)) % 0x110000)
     return character if _ALONE.match(character) else code[0]
 
 
@@ -163,16 +170,13 @@ def _between(noise: re.Pattern[str], text: str) -> Iterator[Span]:
     yield start, len(text)
 
 
-def _within(lines: list[str], prefix: re.Pattern[str] | None, ends: str) -> Iterator[Span]:
-    """Yield what is kept of each line."""
+def _within(lines: list[str], prefix: re.Pattern[str] | None = None) -> Iterator[Span]:
     start = 0
     for line in lines:
         first, last = len(line) - len(line.lstrip(_FRAMES)), len(line.rstrip(_FRAMES))
         if prefix and (match := prefix.match(line, first, last)):
             first = match.end()
-        if last > first and line[last - 1] in ends:
-            last -= 1
-        yield start + first, start + max(first, last)
+        yield start + first, start + last
         start += len(line) + 1
 
 
@@ -206,10 +210,15 @@ def _shown(whole: View) -> Iterator[View]:
 
 
 def _lines(plain: View, unfolded: View) -> Iterator[View]:
-    """Yield a text without what its lines begin and end with, where that makes a difference."""
-    view = plain.unfolded(_PREFIX, _ENDS)
-    if view.text != unfolded.text:
-        yield view
+    """Yield a text without what its lines begin with, and without what they end with, where there is such."""
+    if plain is unfolded:
+        return
+    for sign, prefix in _PREFIXES:
+        if sign.search(plain.text):
+            yield plain.unfolded(prefix)
+    whole = plain.without(_GOES_ON)
+    if whole is not plain:
+        yield whole.unfolded()
 
 
 def _read(view: View) -> Iterator[View]:
