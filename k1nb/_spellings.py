@@ -22,7 +22,7 @@ _STRINGS = re.compile("\x1b[\\]PX^_]|[\x90\x98\x9d-\x9f]")
 _LONE = re.compile(r"\x1b(?!\[)")
 _FRAMES = " \t\r|│┃║"
 """What a terminal puts at both ends of a line when it folds a long word, within a table too."""
-_QUOTED = re.compile(r"""\\{1,16}+(?:[nr]|["']\s*+[,:;+]?+\s*+\\*+["'])|["']\s*+[,:;+]?+\s*+\\*+["']""")
+_QUOTED = re.compile(r"""\\{1,16}+(?:[nr]|["'][,:]\s*+\\*+["'])|["'][,:]\s*+\\*+["']""")
 """Line ends as JSON and repr write them, and what stands between the texts of lists and the like."""
 _TAG = re.compile(
     r"""<!--(?:(?!<!--|-->).)*-->|</?[a-zA-Z!](?:[^<>"']++|"[^"<]*+"|'[^'<]*+')*+>|</?[a-zA-Z!][^<>]*>""", re.DOTALL

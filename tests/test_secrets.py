@@ -81,8 +81,6 @@ BREAKS: dict[str, Callable[[list[str]], str]] = {
     "shell": "\\\n".join,
     "name and value": lambda lines: json.dumps({lines[0]: "".join(lines[1:])}, indent=1),
     "within JSON": lambda lines: json.dumps(json.dumps({lines[0]: "".join(lines[1:])})),
-    "table of texts": lambda lines: ";".join(f'"{line}"' for line in lines),
-    "literals": lambda lines: "\n".join(f"    '{line}'" for line in lines),
 }
 EACH: dict[str, Callable[[str], str]] = {
     "url-twice": lambda s: quote("".join(f"%{ord(c):02X}" for c in s)),
