@@ -12,26 +12,56 @@ from html.entities import codepoint2name
 from itertools import accumulate, groupby
 from urllib.parse import quote
 
-_ANSI = re.compile(r"\x1b(?:\[[0-9;:?]*[A-Za-z]|[@-Z\\-_])")
-"""Colours and the like; what a link or a title says, between such, stays."""
+from k1nb._plain import CONTROL, IGNORABLE, SEQUENCE, UNSEEN
+
+_SINGLE = re.compile(f"[{CONTROL}]")
+_SEQUENCE = re.compile(f"[{CONTROL}]{SEQUENCE}")
+_UNSEEN = re.compile(f"[{CONTROL}]{UNSEEN}")
+_IGNORABLE = re.compile(IGNORABLE)
+_STRINGS = re.compile("\x1b[\\]PX^_]|[\x90\x98\x9d-\x9f]")
+_LONE = re.compile(r"\x1b(?!\[)")
 _FRAMES = " \t\r|│┃║"
 """What a terminal puts at both ends of a line when it folds a long word, within a table too."""
-_QUOTED = re.compile(
-    r"""\\{1,16}(?:[nr]|(?:u001[bB]|x1[bB]|033|e)\[[0-9;:?]*[A-Za-z]|["'],\s*\\*["'])|["'],\s*\\*["']"""
-)
-"""Line ends and colours as JSON and repr write them, and what stands between the texts of their lists."""
+_QUOTED = re.compile(r"""\\{1,16}+(?:[nr]|["'][,:]\s*+\\*+["'])|["'][,:]\s*+\\*+["']""")
+"""Line ends as JSON and repr write them, and what stands between the texts of lists and the like."""
 _TAG = re.compile(
     r"""<!--(?:(?!<!--|-->).)*-->|</?[a-zA-Z!](?:[^<>"']++|"[^"<]*+"|'[^'<]*+')*+>|</?[a-zA-Z!][^<>]*>""", re.DOTALL
 )
 """A comment, a tag with the signs in its attributes, and what only looks like one."""
 _HIDDEN = re.compile(
-    "[\0\xad\u200b-\u200f\u2060\ufeff]"
-    r"|&(?:amp;)*(?:shy|zwn?j|ZeroWidthSpace|NoBreak|#173|#820[3-7]|#8288|#[xX](?:[aA][dD]|200[b-fB-F]|2060));"
-    r"|\\{1,16}(?:x00|xad|u0000|u00ad|u200[b-f]|u2060|ufeff)"
+    r"&(?:amp;)*+(?:shy|zwn?j|ZeroWidthSpace|NoBreak|#173|#847|#820[3-7]|#8288|#6502[4-9]|#6503[0-9]"
+    r"|#[xX](?:[aA][dD]|34[fF]|200[b-fB-F]|2060|[fF][eE]0[0-9a-fA-F]|[fF][eE][fF][fF]));?"
 )
-"""What shows nothing, as NUL in UTF-16 and the places where a browser may break a word."""
-_PREFIX = re.compile(r"^[ \t]*(?:[>#*;-]|//)+ ?", re.MULTILINE)
-"""What quotations, comments and lists have before each line."""
+"""What shows nothing, as HTML writes it."""
+_CODE = re.compile(
+    r"[%&\\](?:(?<=%)(?:25)*+(?P<url>[0-7][0-9a-fA-F])"
+    r"|(?<=&)(?:amp;|#0*38;|#[xX]0*26;)*+#(?:0*+(?P<decimal>[0-9]{2,6})(?![0-9])"
+    r"|[xX]0*+(?P<html>[0-9a-fA-F]{2,5})(?![0-9a-fA-F]));?"
+    r"|(?<=\\)(?P<more>\\{0,15}+)(?:(?:u001[bB]|x1[bB]|033|e)(?P<end>(?P=more){2}\\\\)"
+    r"|u(?P<pair>[dD][89abAB][0-9a-fA-F]{2}(?P=more)\\u[dD][c-fC-F][0-9a-fA-F]{2})|(?P<escape>e(?=[]\[(P]))"
+    r"|(?:u(?P<four>[0-9a-fA-F]{4})|x(?P<two>[0-9a-fA-F]{2})|U(?P<eight>000[0-9a-fA-F]{5})"
+    r"|u\{0*(?P<braced>[0-9a-fA-F]{2,5})\})|(?P<octal>[01][0-7]{2}|0(?![0-7]))|(?P<short>[abfv])))"
+)
+"""A character as URLs, HTML, JSON, Python and shells may write it, several times too."""
+_FIXED = {"end": "\x9c", "escape": "\x1b", "short": "\x07"}
+"""What stands for some codes here: something that shows as little."""
+_ALONE = re.compile(rf"[!#$(-;=?-\[\]-~{CONTROL}]|{IGNORABLE}")
+"""Characters that are read where they are codes: what shows nothing, and what makes neither a tag nor a code."""
+_LOGGED = (
+    r"(?:[ \t]*+(?:[\[(]?(?:\d+[-:.T]\d[\d:.,TZ+-]*+(?=[]) \t|])|\d+(?=[ \t]*[:|│]|\t)"
+    r"|(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|CRITICAL|FATAL)\b(?::[\w.]+(?=:))?)[\])]?"
+    r"|[EWIDV] \(\d+\) [\w.-]+(?=:))[ \t]*+[:|│]?[ \t]*+)++"
+)
+"""Moments, levels, numbers and names, as logs have them before each line."""
+_MARK = r"[ \t]*+(?:(?:[>#*;]|//|--)++ ?|[+-] ?)"
+"""What quotations, comments, lists and differences have before each line."""
+_PREFIXES = [
+    (re.compile(rf"[\n\r][ \t|│┃║]*+{prefix}", re.IGNORECASE), re.compile(prefix, re.IGNORECASE))
+    for prefix in (_LOGGED, _MARK)
+]
+"""What tells fast that there is such a prefix, and what fits to it."""
+_GOES_ON = re.compile(r"[=\\](?=\r?\n)")
+"""What mails and shells put at the end of a line that goes on."""
 _APART = (" ", "-", ".", "_", ",", ", ")
 """What may stand between all characters of a word."""
 _MAY_GO = " |\\"
@@ -58,26 +88,78 @@ class View:
         kept = [(start, end) for start, end in (self._kept or list)() if end > start]
         return list(accumulate((end - start for start, end in kept[:-1]), initial=0)), [start for start, _ in kept]
 
-    def _place(self, index: int) -> int:
+    def _place(self, index: int) -> Span:
+        """Return which characters of the inner view this one stands for."""
         here, there = self._places
         piece = bisect_right(here, index) - 1
-        return there[piece] + index - here[piece]
+        start = there[piece] + index - here[piece]
+        return start, start + 1
 
     def place(self, start: int, end: int) -> Span:
         """Return where in the text itself these characters of the view are."""
         if self._inner is None:
             return start, end
-        return self._inner.place(self._place(start), self._place(end - 1) + 1)
+        return self._inner.place(self._place(start)[0], self._place(end - 1)[1])
 
     def without(self, noise: re.Pattern[str]) -> View:
         """Return this view without what matches."""
         text = noise.sub("", self.text)
         return self if len(text) == len(self.text) else View(text, lambda: list(_between(noise, self.text)), self)
 
-    def unfolded(self) -> View:
-        """Return this view with its lines joined, frames and blanks at their ends left out."""
+    def unfolded(self, prefix: re.Pattern[str] | None = None) -> View:
+        """Return this view with its lines joined, frames, blanks and a prefix at their ends left out."""
+        if "\n" not in self.text and "\r" not in self.text:
+            return self
         lines = self.text.replace("\r", "\n").split("\n")
-        return View("".join([line.strip(_FRAMES) for line in lines]), lambda: list(_within(lines)), self)
+        if prefix is None:
+            text = "".join([line.strip(_FRAMES) for line in lines])
+            return View(text, lambda: list(_within(lines)), self)
+        spans = list(_within(lines, prefix))
+        return View("".join([self.text[start:end] for start, end in spans]), lambda: spans, self)
+
+    def decoded(self) -> View:
+        """Return this view with the characters that codes stand for, where they are no usual spelling."""
+        text = _CODE.sub(_character, self.text)
+        return self if len(text) == len(self.text) else _Decoded(text, None, self)
+
+
+class _Decoded(View):
+    """A view in which some characters stand for more of them."""
+
+    @cached_property
+    def _codes(self) -> tuple[list[int], list[Span]]:
+        """Return where the characters are in this view, and their codes in the inner one."""
+        found = _CODE.finditer(self._inner.text) if self._inner else ()
+        codes = [match.span() for match in found if _character(match) != match[0]]
+        less = accumulate((end - start - 1 for start, end in codes), initial=0)
+        return [start - gone for (start, _), gone in zip(codes, less, strict=False)], codes
+
+    def _place(self, index: int) -> Span:
+        here, there = self._codes
+        number = bisect_right(here, index) - 1
+        if number < 0:
+            return index, index + 1
+        if here[number] == index:
+            return there[number]
+        start = there[number][1] + index - here[number] - 1
+        return start, start + 1
+
+
+def _character(code: re.Match[str]) -> str:
+    """Return what a code is read as: itself where it is a usual spelling."""
+    kind = code.lastgroup or ""
+    if kind in _FIXED:
+        return _FIXED[kind]
+    if kind == "pair":
+        character = bytes.fromhex(code[kind][:4] + code[kind][-4:]).decode("utf-16-be")
+    else:
+        character = chr(int(code[kind], {"decimal": 10, "octal": 8}.get(kind, 16)) % 0x110000)
+    return character if _ALONE.match(character) else code[0]
+
+
+def bare(secret: str) -> str:
+    """Return a secret as it is where only what shows is looked at, and codes are read."""
+    return _IGNORABLE.sub("", _UNSEEN.sub("", View(secret).decoded().text))
 
 
 def _between(noise: re.Pattern[str], text: str) -> Iterator[Span]:
@@ -88,37 +170,67 @@ def _between(noise: re.Pattern[str], text: str) -> Iterator[Span]:
     yield start, len(text)
 
 
-def _within(lines: list[str]) -> Iterator[Span]:
+def _within(lines: list[str], prefix: re.Pattern[str] | None = None) -> Iterator[Span]:
     start = 0
     for line in lines:
-        yield start + len(line) - len(line.lstrip(_FRAMES)), start + len(line.rstrip(_FRAMES))
+        first, last = len(line) - len(line.lstrip(_FRAMES)), len(line.rstrip(_FRAMES))
+        if prefix and (match := prefix.match(line, first, last)):
+            first = match.end()
+        yield start + first, start + last
         start += len(line) + 1
 
 
 def views(text: str) -> Iterator[View]:
-    """Yield how a text is looked at: without folds, colours, prefixes, what is hidden, quoting, tags."""
-    view = View(text)
-    folded = "\n" in text or "\r" in text
-    if "\x1b" in text:
-        yield view.unfolded() if folded else view  # for what only begins like a colour takes a character with it
-        view = view.without(_ANSI)
-    if folded:
-        view = view.unfolded()
-    yield view
-    if folded and _PREFIX.search(text):
-        plain = View(text).without(_PREFIX).unfolded()
-        if plain.text != view.text:
-            yield plain
-    bare = view.without(_HIDDEN)
-    if bare is not view:
-        yield bare
-        view = bare
-    for signs, noise in ((("\\", "',", '",'), _QUOTED), ("<", _TAG)):
-        if any(sign in text for sign in signs):
-            bare = view.without(noise)
-            if bare is not view:
-                yield bare
-            view = bare
+    """Yield how a text is looked at: without folds, what shows nothing, prefixes, codes, quoting, tags."""
+    whole = View(text)
+    yield whole.unfolded()
+    for plain in _shown(whole):
+        view = plain.unfolded()
+        if plain is not whole:
+            yield view
+        yield from _lines(plain, view)
+        yield from _read(view)
+
+
+def _shown(whole: View) -> Iterator[View]:
+    """Yield a text without what shows nothing, as it is where all is shown.
+
+    The words of a terminal's strings are left in one, and in another what only begins like a sequence.
+    """
+    text, seen = whole.text, set[str]()
+    noises = [_SINGLE] if _LONE.search(text) else []
+    noises += [_SEQUENCE] if _STRINGS.search(text) else []
+    noises += [_UNSEEN]
+    for noise in noises:
+        view = whole.without(noise)
+        view = view if text.isascii() else view.without(_IGNORABLE)
+        if view.text not in seen:
+            seen.add(view.text)
+            yield view
+
+
+def _lines(plain: View, unfolded: View) -> Iterator[View]:
+    """Yield a text without what its lines begin with, and without what they end with, where there is such."""
+    if plain is unfolded:
+        return
+    for sign, prefix in _PREFIXES:
+        if sign.search(plain.text):
+            yield plain.unfolded(prefix)
+    whole = plain.without(_GOES_ON)
+    if whole is not plain:
+        yield whole.unfolded()
+
+
+def _read(view: View) -> Iterator[View]:
+    """Yield a text with its codes read, and without what is hidden, quotes and tags; each step is one view more."""
+    decoded = view.decoded() if any(sign in view.text for sign in "%&\\") else view
+    if decoded is not view:
+        for view in _shown(decoded):
+            yield view
+    for noise in (_HIDDEN, _QUOTED, _TAG):
+        before, view = view, view.without(noise)
+        if view is not before:
+            yield view
 
 
 class Spelling:
@@ -203,14 +315,17 @@ def _codes(sign: str) -> Iterator[str]:
     point = ord(sign)
     yield "".join(f"%(?:25)*{_hex(f'{byte:02x}')}" for byte in sign.encode())
     yield "".join(rf"\\\\{{0,{_MOST_ESCAPES - 1}}}x{_hex(f'{byte:02x}')}" for byte in sign.encode())
+    yield "".join(f"={_hex(f'{byte:02x}')}" for byte in sign.encode())
     pairs = sign.encode("utf-16-be").hex()
     yield "".join(
         rf"\\\\{{0,{_MOST_ESCAPES - 1}}}u{_hex(pairs[place : place + 4])}" for place in range(0, len(pairs), 4)
     )
     yield rf"\\\\{{0,{_MOST_ESCAPES - 1}}}(?:U{_hex(f'{point:08x}')}|x{_hex(f'{point:02x}')})"
-    code = f"#0*{point}|#[xX]0*{_hex(f'{point:x}')}"
+    yield "".join(rf"\\\\{{0,{_MOST_ESCAPES - 1}}}{byte:03o}" for byte in sign.encode())
+    yield rf"\\\\{{0,{_MOST_ESCAPES - 1}}}u\{{0*{_hex(f'{point:x}')}\}}"
+    code = rf"#0*{point}(?:;|(?![0-9]))|#[xX]0*{_hex(f'{point:x}')}(?:;|(?![0-9a-fA-F]))"
     names = [codepoint2name.get(point, ""), "apos" if sign == "'" else ""]
-    yield f"&(?:amp;)*(?:{'|'.join((code, *filter(None, names)))});"
+    yield f"&(?:amp;)*(?:{'|'.join((code, *(f'{name};' for name in names if name)))})"
     if sign == " ":
         yield from (r"\+", "\xa0", "&(?:amp;)*nbsp;")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from k1nb._spellings import Span, spellings, views
+from k1nb._spellings import Span, bare, spellings, views
 from k1nb.paths import share
 
 MASK = "[redacted]"
@@ -34,6 +34,7 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         known = {secret for secret in secrets if secret}
+        known |= {less for secret in known if len(less := bare(secret)) >= SHORTEST}
         self._spellings = [spelling for secret in sorted(known) for spelling in spellings(secret)]
         self._held_back = max([_HELD_BACK, *(32 * len(secret) for secret in known)])
         self.numeric = any(re.fullmatch(r"[0-9.eE+-]+", secret) for secret in known)

@@ -21,6 +21,13 @@ from k1nb._plain import counted, first_line, json_without_control, without_contr
         ("safe \u202egnp.exe\u202c \u2066x\u2069", "safe gnp.exe x"),
         ("two\nlines\tand é 漢 ✓", "two\nlines\tand é 漢 ✓"),
         ("cut off \x1b", "cut off "),
+        ("\x1b(B\x1b[msgr0\x1b)0 \x1b#8\x1b7kept\x1b8", "sgr0 kept"),
+        ("a\x1bP1$r0m\x1b\\b\x1b_x\x07c\x1b^y\x9cd\x1bXz\x1b\\e\x90q\x9cf\x9fr\x9cg", "abcdefg"),
+        ("a\x1bPtmux;\x1b\x1b]8;;http://x\x07\x1b\\b", "ab"),
+        ("a\x1b[\x0031mb\x1b[38:5:1mc", "abc"),
+        ("title \x1b]0;that goes on\x1b[mand ends", "title and ends"),
+        ("\x1b]0;no end\nmore \x1b[mlines", "0;no end\nmore lines"),
+        ("\x1b\u00e9 \x0e\x0f", "\u00e9 "),
     ],
 )
 def test_only_line_feeds_and_tabs_stay(text: str, left: str) -> None:

@@ -154,7 +154,7 @@ def _show(settings: Settings, record: Record, doubts: list[str], *, notebook: bo
     if notebook:
         for doubt in doubts:
             _output.note(f"this record contradicts itself: {doubt}")
-        faces.print_cells(_output.console(), records.cells_of(record))
+        faces.print_cells(_output.console(), records.cells_of(record), settings.redact)
         return
     earlier = records.before(settings, record)
     change = records.summary(records.difference(earlier, record)) if earlier else ""

@@ -31,7 +31,10 @@ _EMBEDDED = re.compile(r"(?<=;base64,)[A-Za-z0-9+/=\s]+")
 _PACKED = re.compile(rb"\x78[\x01\x5e\x9c\xda]|\x1f\x8b\x08")
 _UNPACKED_LIMIT = 1 << 20
 """Bytes that are looked at of each packed part: descriptions are short, and pixels say nothing."""
-_APART = "\x1e"
+_APART = "\x18}{}{"
+"""What stands between texts that do not follow each other: it ends a terminal's sequence, and all views keep of it."""
+_SHORT = 1000
+"""Characters below which a text is looked at with its name too: longer ones are no part of a secret."""
 
 Slot = tuple[Any, Any]
 """A container, and the key or index of a text in it."""
@@ -117,20 +120,14 @@ class _Scrub:
                 container[key] = text
 
     def _rename(self) -> None:
-        """Mask what things are called; two that then are called the same get numbers."""
-        names = {name for each in self._named for name in each if name not in _STRUCTURE}
-        clean = {name: self._redact(name) for name in names} if self._redact.found(_APART.join(sorted(names))) else {}
-        changed = {name: new for name, new in clean.items() if name != new}
-        for each in self._named if changed else ():
-            items = list(each.items())
-            each.clear()
-            for name, item in items:
-                new = unnumbered = changed.get(name, name)
-                number = 1
-                while new in each:
-                    number += 1
-                    new = f"{unnumbered} {number}"
-                each[new] = item
+        """Mask what things are called, and what goes on from a name to its text or from a text to the next name."""
+        flows = [_flow(each) for each in self._named]
+        if not self._redact.found("".join(text for flow in flows for text in (_APART, *flow))):
+            return
+        for each, flow in zip(self._named, flows, strict=True):
+            clean = self._redact.across(flow)
+            if clean != flow:
+                _renew(each, flow, clean)
 
     def _copy(self, value: Any) -> Any:
         if isinstance(value, dict):
@@ -194,6 +191,29 @@ class _Scrub:
         except (binascii.Error, ValueError, TypeError):
             return False  # it is a text like any other
         return _holds(data, self._redact)
+
+
+def _flow(named: dict[str, Any]) -> list[str]:
+    """Return names and texts in turn, as JSON has them; what is neither or must stay is a text of its own."""
+    flow = []
+    for name, item in named.items():
+        free = name not in _STRUCTURE and not (name in _KINDS and item in _KINDS[name])
+        flow += [name if free else _APART, item if free and isinstance(item, str) and len(item) < _SHORT else _APART]
+    return flow
+
+
+def _renew(named: dict[str, Any], before: Sequence[str], after: Sequence[str]) -> None:
+    """Put names and texts into the place of earlier ones; two things that then are called the same get numbers."""
+    items = list(named.items())
+    named.clear()
+    for place, (name, item) in enumerate(items):
+        (old, old_text), (wanted, text) = before[2 * place : 2 * place + 2], after[2 * place : 2 * place + 2]
+        new = unnumbered = wanted if wanted != old else name
+        number = 1
+        while new in named:
+            number += 1
+            new = f"{unnumbered} {number}"
+        named[new] = text if text != old_text else item
 
 
 def _parts(container: dict[str, Any], key: str) -> Iterator[Slot]:

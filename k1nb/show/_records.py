@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from k1nb.checks import Check, Verdict
     from k1nb.records import Cell, Difference, Hit, Output, Record
+    from k1nb.secrets import Redactor
 
 _KINDS = {"worse": "bold red", "better": "green", "came": "blue", "went": "blue", "other": "dim"}
 _DOUBT = "magenta"
@@ -178,23 +179,31 @@ def _value(value: Any) -> Text:
     return Text(said(value), "dim" if value is None else "")
 
 
-def print_cells(console: Console, cells: Sequence[Cell]) -> None:
-    """Print the cells of an executed notebook with what they put out, as text."""
+def print_cells(console: Console, cells: Sequence[Cell], redact: Redactor) -> None:
+    """Print the cells of an executed notebook with what they put out, as text; what it says then is masked again."""
     if not cells:
         console.print("the record has no executed notebook")
     for cell in cells:
         if cell.kind == "code":
             console.print(Text(f"── cell {cell.number} ──", style="dim"))
-            console.print(Syntax(cell.source, "python", theme=_THEME, background_color="default", word_wrap=True))
+            console.print(
+                Syntax(
+                    redact(without_control(cell.source)),
+                    "python",
+                    theme=_THEME,
+                    background_color="default",
+                    word_wrap=True,
+                )
+            )
             for output in cell.outputs:
-                _print_output(console, output)
+                _print_output(console, output, redact)
         else:
-            console.print(Text(without_control(cell.source), style="italic"))
+            console.print(Text(redact(without_control(cell.source)), style="italic"))
         console.print()
 
 
-def _print_output(console: Console, output: Output) -> None:
-    text = Text(without_control(output.text).rstrip(), style="red" if output.kind == "error" else "")
+def _print_output(console: Console, output: Output, redact: Redactor) -> None:
+    text = Text(redact(without_control(output.text)).rstrip(), style="red" if output.kind == "error" else "")
     if text.plain.strip():
         console.print(text)
     pictures = [kind for kind in output.data if kind.startswith("image/")]

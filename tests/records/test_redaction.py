@@ -94,6 +94,31 @@ def test_a_secret_that_goes_on_in_the_next_output_is_masked() -> None:
     assert clean["cells"][1]["outputs"][0]["data"]["text/plain"] == " c"
 
 
+def test_a_secret_that_goes_on_from_a_name_to_its_value_is_masked() -> None:
+    """As JSON shows a dict, name, value and next name follow each other; what keeps a notebook together stays."""
+    one, two = SECRET[:5], SECRET[5:]
+    assert scrub({one: two, "a": [{f"x {one}": f"{two} y"}]}, REDACT) == {
+        "[redacted]": "",
+        "a": [{"x [redacted]": " y"}],
+    }
+    assert scrub({"a": one, two: 1, "b": {one: two, SECRET: 2}}, REDACT) == {
+        "a": "[redacted]",
+        "": 1,
+        "b": {"[redacted]": "", "[redacted] 2": 2},
+    }
+    for data in ({one: two}, {"a": one, two: 1}):
+        assert leaky("a.json", json.dumps(data).encode(), REDACT)
+        assert not leaky("a.json", json.dumps(scrub(data, REDACT), indent=1).encode(), REDACT)
+
+
+@pytest.mark.parametrize("open_end", ["\x1b]0;", "\x1b[", "\x1b", "\x90", "\\u001b]"])
+def test_a_sequence_that_does_not_end_hides_no_other_text(open_end: str) -> None:
+    """Texts that do not follow each other are looked at for themselves, whatever an earlier one has begun."""
+    hidden = f"{SECRET[:5]}\x1b]8;;http://h/\x07{SECRET[5:]}"
+    assert scrub([[f"a {open_end}"], [hidden], ["b"]], REDACT) == [[f"a {open_end}"], ["[redacted]"], ["b"]]
+    assert scrub([[SECRET[:5]], [SECRET[5:]]], REDACT) == [[SECRET[:5]], [SECRET[5:]]]
+
+
 def test_a_text_given_as_lines_is_masked_across_them() -> None:
     """A list of lines, as files of notebooks have them, is one text; its length stays."""
     lines = ["a\n", *SPLIT, "\n", "b"]

@@ -11,6 +11,7 @@ from rich.console import Console
 from k1nb.checks import Check, Status
 from k1nb.config import Settings
 from k1nb.records import Wanted, cells_of, difference, search
+from k1nb.secrets import Redactor
 from k1nb.show import print_cells, print_difference, print_hits, print_record
 from tests.records.samples import heap, notebook, sealed, shown
 
@@ -35,12 +36,25 @@ def test_hits_cells_and_differences_are_printed(settings: Settings) -> None:
     old = sealed(settings, heap(), executed=notebook(shown(plain="\x1b[31mred\x1b[0m", svg="<svg/>")), days=1)
     new = sealed(settings, heap(Status.FAIL, 12_288))
     print_hits(console, search(settings, Wanted("heap")).hits)
-    print_cells(console, cells_of(old))
+    print_cells(console, cells_of(old), settings.redact)
     print_difference(console, difference(old, new))
     said = console.file.getvalue()  # type: ignore[attr-defined]
     for text in (new.id, "FAIL device bench: free heap", "hello", "red\n", "image/svg+xml", "worse", "−91.9 %"):
         assert text in said, text
     assert "\x1b" not in said
+
+
+def test_what_is_left_without_what_shows_nothing_is_masked(settings: Settings) -> None:
+    """A secret that an older record holds between sequences is not put together where they are taken out."""
+    console = Console(file=io.StringIO(), width=200)
+    secret = "Tr0ub4dor-Zq9xKw7LmP"
+    hidden = "\x1b(B\x1b[m".join(secret)
+    cells = notebook(nbformat.v4.new_output("stream", text=f"it is {hidden}"), source=f"it = '{hidden}'")
+    print_cells(console, cells_of(sealed(settings, heap(), executed=cells)), Redactor([secret]))
+    said = console.file.getvalue()  # type: ignore[attr-defined]
+    assert secret not in said
+    assert said.count("[redacted]") == 2
+    assert "it is [redacted]\n" in said
 
 
 def test_what_a_check_says_is_one_line_of_a_hit(settings: Settings) -> None:
@@ -75,7 +89,7 @@ def test_source_has_the_terminal_s_own_colours(settings: Settings) -> None:
     console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system="truecolor", no_color=False)
     printed = nbformat.v4.new_output("stream", text="hello\n\n")
     record = sealed(settings, heap(), executed=notebook(printed, source="value = other"))
-    print_cells(console, cells_of(record))
+    print_cells(console, cells_of(record), settings.redact)
     said = console.file.getvalue()  # type: ignore[attr-defined]
     (source,) = (line for line in said.splitlines() if "other" in line)
     assert not re.search(r"\x1b\[[0-9;]*(3[0-9]|9[0-7]|4[0-8])[0-9;]*m", source)
