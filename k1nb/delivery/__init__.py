@@ -31,6 +31,7 @@ from k1nb.delivery._retention import (
     prune_artifacts,
     retain_artifacts,
 )
+from k1nb.delivery._turn import takes_images
 
 __all__ = [
     "PIPELINE",
@@ -90,6 +91,7 @@ __all__ = [
     "send",
     "still_here",
     "take_look",
+    "takes_images",
     "try_readings",
     "who",
 ]

@@ -13,7 +13,8 @@ from k1nb.delivery._deployment import resolve
 from k1nb.delivery._last_good import look_back, nothing_good
 from k1nb.delivery._past import Goal, Past, Running, goal, running
 from k1nb.delivery._preflight import foreign
-from k1nb.device import Device, flash_lock, ota_answers, prove_simulator
+from k1nb.delivery._turn import takes_images
+from k1nb.device import Device, prove_simulator
 from k1nb.errors import DeviceBusy, DeviceUnreachable, SampleRefused
 from k1nb.firmware import SAMPLE_PROJECT, Artifact, ArtifactStore, Deployment, read_image
 
@@ -116,8 +117,7 @@ async def _observe(settings: Settings, device: Device, to: str) -> RollbackFacts
 
 async def _ota(settings: Settings, device: Device) -> bool | None:
     try:
-        async with flash_lock(settings.paths, device, settings.timings):
-            return await ota_answers(device, settings.timings)
+        return await takes_images(settings, device)
     except DeviceBusy:
         return None
     except DeviceUnreachable:  # its name is unknown to the network
