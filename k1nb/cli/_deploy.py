@@ -52,7 +52,8 @@ def deploy(
     plan = delivery.plan(facts)
     if not json:
         _show_plan(facts, plan)
-    done = delivery.apply(settings, facts, plan, consent=apply, on_change=_outcome.note)
+    with _outcome.telling("delivery") as told:
+        done = delivery.apply(settings, facts, plan, consent=apply, follower=told)
     if json:
         _output.data(_as_dict(facts, plan, done))
     elif done is not None:

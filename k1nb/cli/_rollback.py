@@ -64,16 +64,11 @@ def rollback(
 def _apply(settings: Settings, facts: RollbackFacts, plan: Plan, *, consent: str, direct: bool) -> Rollback | None:
     from k1nb.delivery import rollback as operations
 
+    if not direct or not consent:
+        with _outcome.telling("rollback") as told:
+            return operations.apply(settings, facts, plan, consent=consent, direct=direct, follower=told)
     with _output.progress(f"flash {facts.device.name}") as advance:
-        return operations.apply(
-            settings,
-            facts,
-            plan,
-            consent=consent,
-            direct=direct,
-            on_change=_outcome.note,
-            on_progress=advance,
-        )
+        return operations.apply(settings, facts, plan, consent=consent, direct=True, on_progress=advance)
 
 
 def _show_plan(facts: RollbackFacts, plan: Plan) -> None:

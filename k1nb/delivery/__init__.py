@@ -17,6 +17,7 @@ from k1nb.delivery._deployment import (
     take_look,
     try_readings,
 )
+from k1nb.delivery._following import Follower
 from k1nb.delivery._health import Assessment, HealthLimits, HealthStatus, assess, complaints, rebooted, regressions
 from k1nb.delivery._last_good import LastGood, find_last_good, look_back, outcome_after_rollback
 from k1nb.delivery._past import ROLLBACK, Goal, Past, Running, failed_by, goal, needs_flash, running
@@ -41,6 +42,7 @@ __all__ = [
     "Decision",
     "Delivery",
     "DeliveryFacts",
+    "Follower",
     "Goal",
     "HealthLimits",
     "HealthStatus",

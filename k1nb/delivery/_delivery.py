@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,7 @@ from k1nb.checks import Check, Status
 from k1nb.conductor import Conductor, Execution, ExecutionStatus
 from k1nb.config import Settings
 from k1nb.delivery._deployment import resolve, try_readings
+from k1nb.delivery._following import Follower, OnChange, follow
 from k1nb.delivery._health import HealthLimits, complaints
 from k1nb.device import Device, Readings
 from k1nb.errors import ArtifactError, ConductorError, ConductorUnreachable, ConsentError
@@ -164,7 +165,8 @@ def apply(
     *,
     consent: str = "",
     since: datetime | None = None,
-    on_change: Callable[[Execution], None] | None = None,
+    on_change: OnChange | None = None,
+    follower: Follower | None = None,
 ) -> Delivery | None:
     """Carry out a plan that was consented to and follow it to its end; None where nothing is to be done.
 
@@ -183,7 +185,9 @@ def apply(
         if begun is None:
             planned.require(consent)
         execution_id = begun or _start(conductor, settings, facts, planned)
-        execution = conductor.wait(execution_id, timings=settings.timings, on_change=on_change)
+        if follower is not None:
+            follower.begun(execution_id, joined=begun is not None)
+        execution = follow(conductor, execution_id, settings.timings, on_change, follower)
         delivered = _with_way_back(settings, facts, delivery(conductor, execution))
     return _still(settings, facts, delivered) if begun and since else delivered
 
