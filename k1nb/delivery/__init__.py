@@ -1,7 +1,7 @@
 """Deliveries: deploy, verify, roll back; pure planners and what applies them."""
 
 from k1nb.delivery._consent import Consent, grant, kept_consent, require_consent, require_webapp_consent, who
-from k1nb.delivery._delivery import PIPELINE, Delivery, DeliveryFacts, apply, checks, delivery, observe, plan
+from k1nb.delivery._delivery import Delivery, DeliveryFacts, apply, checks, delivery, observe, plan
 from k1nb.delivery._deployment import (
     Look,
     Sent,
@@ -22,6 +22,7 @@ from k1nb.delivery._health import Assessment, HealthLimits, HealthStatus, assess
 from k1nb.delivery._last_good import LastGood, find_last_good, look_back, outcome_after_rollback
 from k1nb.delivery._past import ROLLBACK, Goal, Past, Running, failed_by, goal, needs_flash, running
 from k1nb.delivery._preflight import Decision, Preflight, PreflightFacts, decide, require_allowed
+from k1nb.delivery._remarks import PIPELINE
 from k1nb.delivery._retention import (
     Kept,
     in_use,

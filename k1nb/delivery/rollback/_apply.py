@@ -13,16 +13,15 @@ from k1nb.delivery._consent import grant
 from k1nb.delivery._deployment import Progress, try_readings
 from k1nb.delivery._following import Follower, OnChange, follow
 from k1nb.delivery._last_good import outcome_after_rollback
+from k1nb.delivery._remarks import HANDLER
 from k1nb.delivery.rollback._direct import directly
 from k1nb.delivery.rollback._facts import RollbackFacts, Way, observe
 from k1nb.delivery.rollback._plan import plan, unreachable
 from k1nb.delivery.rollback._result import Rollback
 from k1nb.delivery.rollback._serial import serial_recovery
-from k1nb.errors import ConductorUnreachable, ConsentError
+from k1nb.errors import ConductorUnreachable
 from k1nb.firmware import Grade, Ledger, Outcome
 from k1nb.plan import Plan
-
-HANDLER = "deployment-rollback-handler"
 
 
 def apply(
@@ -65,8 +64,7 @@ def apply(
 def _still(settings: Settings, facts: RollbackFacts, planned: Plan, consent: str) -> None:
     """Raise ConsentError unless what was consented to is what would be planned now."""
     planned.require(consent)
-    if plan(observe(settings, device=facts.device.name, to=facts.to)).id != planned.id:
-        raise ConsentError("the device or its ledger has changed since the plan was made", hint="plan again")
+    planned.require_same(plan(observe(settings, device=facts.device.name, to=facts.to)))
 
 
 def _begun(settings: Settings, facts: RollbackFacts, since: datetime | None) -> str | None:

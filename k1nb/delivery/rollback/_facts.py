@@ -8,11 +8,13 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from k1nb._http import run
+from k1nb.conductor import Execution
 from k1nb.config import Settings
 from k1nb.delivery._deployment import resolve
 from k1nb.delivery._last_good import look_back, nothing_good
 from k1nb.delivery._past import Goal, Past, Running, goal, running
 from k1nb.delivery._preflight import foreign
+from k1nb.delivery._remarks import under_way
 from k1nb.delivery._turn import takes_images
 from k1nb.device import Device, prove_simulator
 from k1nb.errors import DeviceBusy, DeviceUnreachable, SampleRefused
@@ -44,6 +46,8 @@ class RollbackFacts:
     """None where it was not asked: nothing is to be sent, or another operation holds the device."""
     to: str = ""
     """What the operator named, if anything."""
+    under_way: tuple[Execution, ...] = ()
+    """The executions that work on the device now, as far as the server can be asked."""
 
     @property
     def runs(self) -> Running:
@@ -86,7 +90,8 @@ def observe(settings: Settings, *, device: str = "", to: str = "") -> RollbackFa
     image is damaged, SampleRefused where a sample image would reach what is no simulator, and DeviceNonsense where
     another device answers at the address. A silent device is a fact, no error.
     """
-    return run(_observe, settings, resolve(settings, device or None), to)
+    entry = resolve(settings, device or None)
+    return replace(run(_observe, settings, entry, to), under_way=under_way(settings, entry))
 
 
 async def _observe(settings: Settings, device: Device, to: str) -> RollbackFacts:
