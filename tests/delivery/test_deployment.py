@@ -13,14 +13,14 @@ import pytest
 from k1nb import delivery
 from k1nb._http import run
 from k1nb.config import Settings
-from k1nb.delivery import Decision, HealthStatus, Preflight
+from k1nb.delivery import Decision, HealthStatus, Preflight, rollback
 from k1nb.delivery._deployment import Sent
 from k1nb.delivery._past import ROLLBACK
 from k1nb.delivery._turn import ask, ota_service
 from k1nb.device import Device, Inventory, Readings, flash_lock, parse_faults
 from k1nb.errors import DeviceBusy, DeviceError, DeviceNonsense, DeviceRefused, DeviceUnreachable, OtaError, Superseded
 from k1nb.firmware import Artifact, Grade, Ledger, Outcome
-from tests.cli.test_rollback import home, stored
+from tests.cli.test_rollback import home, proven, stored
 from tests.conftest import FreePort
 from tests.device import _images
 from tests.device.conftest import Running, running, simulated
@@ -196,6 +196,21 @@ def test_a_second_delivery_waits_for_the_first_one_and_finds_its_work_done(setti
     assert not ends.is_alive()
     assert found.decision is Decision.NO_OP
     ends.join()
+
+
+def test_a_device_that_was_just_sent_something_is_not_told_to_take_usb(settings: Settings) -> None:
+    """While it restarts into what another execution has sent, a rollback only finds that it does not answer."""
+    (device,) = Inventory(settings.paths).list()
+    ledger = Ledger(settings.paths)
+    proven(settings, device, _image(settings, 1), "one")
+    row = ledger.begin(device.mac, _image(settings, 2).id, "two", "test")
+    ledger.raise_grade(row.id, Grade.ACCEPTED, "sent")
+    with running([device], settings.paths, settings.timings):
+        pass  # it has proven itself a simulator once, and is off now
+    with pytest.raises(DeviceUnreachable, match="does not answer"):
+        rollback.observe(settings, device=device.name)
+    ledger.conclude(row.id, Outcome.failed, "outcome failed")
+    assert rollback.observe(settings, device=device.name).way is rollback.Way.USB
 
 
 def test_a_device_that_goes_away_while_it_is_asked_is_busy(settings: Settings) -> None:
