@@ -31,6 +31,8 @@ class Plan:
     """JSON-able facts; a plan whose facts have changed is another plan."""
     in_notebook: bool = False
     """A notebook applies it, too, whose parameter `apply` takes its id."""
+    remarks: tuple[str, ...] = ()
+    """What else is worth knowing now; it may change from one moment to the next, and is no part of the id."""
 
     @property
     def id(self) -> str:
@@ -65,6 +67,23 @@ class Plan:
             hint=f"look at the new plan, then {self.how_to_apply}",
         )
 
+    def require_same(self, now: Plan) -> None:
+        """Raise ConsentError, which says what has changed, unless a plan that is made now is this one."""
+        if now.id != self.id:
+            changed = "; ".join(self._changes(now)) or f"now it is for {now.purpose}"
+            raise ConsentError(f"what was planned from has changed since: {changed}", hint="plan again")
+
+    def _changes(self, now: Plan) -> list[str]:
+        names = dict.fromkeys((*self.preconditions, *now.preconditions))
+        before, after = self.preconditions, now.preconditions
+        facts = [
+            f"{name} was {_told(before.get(name))}, is {_told(after.get(name))}"
+            for name in names
+            if before.get(name) != after.get(name)
+        ]
+        steps = [] if self.steps == now.steps else [f"the steps were {_steps(self)}, are {_steps(now)}"]
+        return facts + steps
+
     def as_dict(self) -> dict[str, Any]:
         """Return the plan as JSON-able data."""
         return {
@@ -75,4 +94,13 @@ class Plan:
                 for s in self.steps
             ],
             "preconditions": dict(self.preconditions),
+            "remarks": list(self.remarks),
         }
+
+
+def _told(fact: object) -> str:
+    return "not known" if fact is None else str(fact)
+
+
+def _steps(plan: Plan) -> str:
+    return ", ".join(f"{step.action} ({step.why})" for step in plan.steps) or "none"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -96,7 +100,7 @@ def test_the_same_artifact_is_not_sent_twice(
 
 
 def test_the_command_deploys_what_it_planned(line: Settings) -> None:
-    """`k1nb deploy` shows a plan, carries it out with that consent, tells how far it is proven, and is done then."""
+    """`k1nb deploy` carries a plan out with that consent; after Ctrl-C the same words join it, and tell how it ends."""
     before = flashes(line)
     commit = commit_change(ensure_sample_repository(line.paths))
     words = (BENCH, commit.sha[:10], "--repo", SAMPLE_PROJECT)
@@ -105,10 +109,14 @@ def test_the_command_deploys_what_it_planned(line: Settings) -> None:
     other = k1nb(line, "deploy", *words, "--apply", "plan-0123456789ab")
     assert (other.returncode, flashes(line)) == (2, before)
     assert "is not the plan" in other.stderr
+    execution_id = interrupted(line, "deploy", *words, "--apply", planned["plan"]["id"])
+    wait_for_execution(line, f"deploy:{planned['device']['mac']}:{commit.sha}:{ENVIRONMENT}")
     done = k1nb(line, "deploy", *words, "--apply", planned["plan"]["id"])
     assert done.returncode == 0, (done.stdout, done.stderr)
+    assert f"execution {execution_id} is under way already, joined" in done.stderr
+    assert "    deploy_firmware_ota  COMPLETED" in done.stderr
+    assert len(told := [each for each in done.stderr.splitlines() if "COMPLETED" in each]) == len(set(told))
     assert "outcome   succeeded, grade IDENTIFIED" in done.stdout
-    assert "COMPLETED" in done.stderr
     assert stamp_shown(line) == f"k1-{commit.sha[:12]}"
     again = k1nb(line, "deploy", *words, "--apply", planned["plan"]["id"])
     assert (again.returncode, flashes(line)) == (0, before + 1)
@@ -116,14 +124,22 @@ def test_the_command_deploys_what_it_planned(line: Settings) -> None:
     assert held(line, "deploy", *words)["plan"]["steps"] == []
 
 
-def test_the_pipeline_takes_no_production_device(line: Settings) -> None:
-    """A delivery to a production device is refused before anything is started."""
-    facts = observe(line, commit_change(ensure_sample_repository(line.paths)))
-    facts = replace(facts, device=replace(facts.device, role="production"))
-    plan = delivery.plan(facts)
-    assert "production" in plan.steps[-1].why
-    with pytest.raises(ConsentError, match="production"):
-        delivery.apply(line, facts, plan, consent=plan.id)
+def interrupted(settings: Settings, *words: str) -> str:
+    """Run a command until it has begun an execution, end it with Ctrl-C, and return the id that it names then."""
+    surroundings = {**os.environ, "K1NB_HOME": str(settings.home), "NO_COLOR": "1"}
+    command = [sys.executable, "-m", "k1nb", *words]
+    with subprocess.Popen(
+        command, env=surroundings, text=True, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+    ) as process:
+        assert process.stderr is not None
+        begun = next(each for each in process.stderr if each.startswith("execution "))
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+    execution_id = begun.split()[1]
+    assert process.returncode == 130
+    assert f"the delivery goes on at the server as execution {execution_id}" in said
+    assert f"`k1nb executions follow {execution_id}`; the same command joins it again" in said
+    return execution_id
 
 
 def test_a_commit_that_does_not_compile_fails_before_the_device(line: Settings) -> None:
@@ -161,11 +177,14 @@ def test_the_same_delivery_at_once_is_one(line: Settings) -> None:
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(delivery.apply, line, facts, plan, consent=plan.id)
         wait_for_execution(line, facts.key)
+        (under_way,) = observe(line, facts.commit).under_way
         second = pool.submit(delivery.apply, line, facts, plan, consent=plan.id)
         one, other = first.result(), second.result()
     assert one is not None
     assert other is not None
-    assert one.execution.id == other.execution.id
+    assert one.execution.id == other.execution.id == under_way.id
+    assert "this very one, applying joins it" in delivery.plan(replace(facts, under_way=(under_way,))).remarks[-1]
+    assert observe(line, facts.commit).under_way == ()
     assert (other.outcome, other.grade) == (Outcome.succeeded, Grade.IDENTIFIED)
     assert flashes(line) == before + 1
 

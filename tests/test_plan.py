@@ -41,3 +41,28 @@ def test_destructive_plans_want_their_own_id() -> None:
 def test_harmless_plans_need_no_consent() -> None:
     """A plan that destroys nothing is applied without an id."""
     Plan("definitions", (Step("create", "task x", "missing"),)).require("")
+
+
+@given(steps, facts, st.lists(words, max_size=3))
+def test_remarks_are_no_part_of_a_plan(planned: tuple[Step, ...], observed: dict[str, object], said: list[str]) -> None:
+    """What is merely so now changes no id, and is told."""
+    plan = Plan("p", planned, observed, remarks=tuple(said))
+    assert plan.id == Plan("p", planned, observed).id
+    assert plan.as_dict()["remarks"] == said
+
+
+@given(steps, facts, steps, facts)
+def test_a_plan_that_is_another_says_in_what(
+    planned: tuple[Step, ...], observed: dict[str, object], after: tuple[Step, ...], seen: dict[str, object]
+) -> None:
+    """Only the same plan passes; of another one each fact that differs is named."""
+    plan, now = Plan("p", planned, observed), Plan("p", after, seen, remarks=("so",))
+    if plan.id == now.id:
+        plan.require_same(now)
+        return
+    with pytest.raises(ConsentError) as caught:
+        plan.require_same(now)
+    for name in observed.keys() | seen.keys():
+        if observed.get(name) != seen.get(name):
+            assert f"{name} was " in caught.value.message
+    assert ("the steps were" in caught.value.message) is (planned != after)

@@ -117,6 +117,14 @@ def test_after_an_automatic_rollback_there_is_nothing_to_do(
     assert (flashes(line), len(rows(line))) == (before, known)
 
 
+def test_what_was_rolled_back_is_not_planned_again_without_a_word(line: Settings, bad: tuple[Delivered, int]) -> None:
+    """The plan for the same commit names the rollback and what was proven of the commit before."""
+    (commit, _), _ = bad
+    back, *_ = rows(line)
+    remarks = delivery.plan(observe(line, commit)).remarks
+    assert any(f"execution {back.execution_id} took it back" in each and "FPS" in each for each in remarks), remarks
+
+
 @pytest.fixture(scope="module")
 def better(line: Settings, bad: tuple[Delivered, int]) -> Delivered:  # noqa: ARG001 - comes first
     """Deliver another good commit after the bad one."""

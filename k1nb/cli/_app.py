@@ -16,6 +16,7 @@ from typer.exceptions import TyperException
 from k1nb.cli import (
     _approvals,
     _artifacts,
+    _consent,
     _definitions,
     _deploy,
     _device,
@@ -144,6 +145,7 @@ def main() -> None:
 
 def _run() -> NoReturn:
     try:
+        _consent.refuse_empty(sys.argv[1:])
         sys.exit(app(prog_name="k1nb", standalone_mode=False))
     except TyperException as error:
         _fail_usage(error)

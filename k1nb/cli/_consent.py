@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,6 +24,19 @@ def how_to_apply(plan: Plan, *, command: str = "") -> str:
     given = [*named, *words[len(named) :]]
     place = given.index(_END) if _END in given else len(given)
     return f"apply it with: {shlex.join(['k1nb', *given[:place], _CONSENT, plan.id, *given[place:]])}"
+
+
+def refuse_empty(words: Sequence[str]) -> None:
+    """Raise UsageError for an empty consent, as an unset variable of a shell gives it."""
+    options = list(words[: words.index(_END)] if _END in words else words)
+    given = [after for word, after in pairwise(options) if word == _CONSENT]
+    given += [word.removeprefix(f"{_CONSENT}=") for word in options if word.startswith(f"{_CONSENT}=")]
+    if any(not consent.strip() for consent in given):
+        from k1nb.errors import UsageError
+
+        raise UsageError(
+            f"{_CONSENT} names no plan", hint=f"give it a plan's id, or leave {_CONSENT} out to see the plan"
+        )
 
 
 def without_consent(words: Sequence[str]) -> Iterator[str]:

@@ -40,8 +40,9 @@ def deploy(
 ) -> None:
     """Build a commit, send it to a device and prove that it runs there; without --apply only show the plan.
 
-    It goes on at the server, whatever becomes of this command; the same words join it again. Exit code 0 for a plan,
-    for nothing to do and for a device that is proven healthy with the commit; 1 otherwise.
+    It goes on at the server, whatever becomes of this command; the same words join it again. It leaves no record:
+    `k1nb run firmware_deploy` is the same with one. Exit code 0 for a plan, for nothing to do and for a device that is
+    proven healthy with the commit; 1 otherwise.
     """
     from k1nb import delivery
 
@@ -52,7 +53,8 @@ def deploy(
     plan = delivery.plan(facts)
     if not json:
         _show_plan(facts, plan)
-    done = delivery.apply(settings, facts, plan, consent=apply, on_change=_outcome.note)
+    with _outcome.telling("delivery") as told:
+        done = delivery.apply(settings, facts, plan, consent=apply, follower=told)
     if json:
         _output.data(_as_dict(facts, plan, done))
     elif done is not None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from k1nb.cli import _interventions, _output
+from k1nb.cli import _interventions, _outcome, _output
 from k1nb.cli._output import Json
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def follow(
 
     settings = _output.settings()
     with conductor.Conductor.from_settings(settings) as server:
-        for change in conductor.watch(server, execution, timings=settings.timings):
+        for change in conductor.watch(server, execution, timings=settings.timings, on_silence=_outcome.silence):
             if json:
                 _output.line(change.as_dict())
             else:

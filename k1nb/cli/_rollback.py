@@ -42,7 +42,9 @@ def rollback(
 ) -> None:
     """Take a device back to the last artifact proven healthy on it; without --apply only show the plan.
 
-    Exit code 0 for a plan, for nothing to do and for a device that is back; 1 otherwise.
+    It goes on at the server (but for --direct), whatever becomes of this command; the same words join it again. It
+    leaves no record: `k1nb run firmware_rollback` is the same with one. Exit code 0 for a plan, for nothing to do and
+    for a device that is back; 1 otherwise.
     """
     from k1nb.delivery import rollback as operations
 
@@ -64,16 +66,15 @@ def rollback(
 def _apply(settings: Settings, facts: RollbackFacts, plan: Plan, *, consent: str, direct: bool) -> Rollback | None:
     from k1nb.delivery import rollback as operations
 
-    with _output.progress(f"flash {facts.device.name}") as advance:
-        return operations.apply(
-            settings,
-            facts,
-            plan,
-            consent=consent,
-            direct=direct,
-            on_change=_outcome.note,
-            on_progress=advance,
-        )
+    if not direct or not consent:
+        with _outcome.telling("rollback") as told:
+            return operations.apply(settings, facts, plan, consent=consent, direct=direct, follower=told)
+    try:
+        with _output.progress(f"flash {facts.device.name}") as advance:
+            return operations.apply(settings, facts, plan, consent=consent, direct=True, on_progress=advance)
+    except KeyboardInterrupt:
+        hint = f"k1nb device info {facts.device.name}; then plan again"
+        _output.fail("interrupted; without Conductor nothing goes on, whatever the device has taken by now", hint, 130)
 
 
 def _show_plan(facts: RollbackFacts, plan: Plan) -> None:

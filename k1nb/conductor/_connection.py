@@ -42,9 +42,10 @@ class Connection:
         self._http = httpx.Client(**options(timings.conductor_request, url), auth=auth)
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Self:
-        """Return a client of the configured server."""
-        return cls(settings.conductor_server_url, settings.timings, auth_of(settings), owner=settings.owner_email)
+    def from_settings(cls, settings: Settings, *, timings: Timings | None = None) -> Self:
+        """Return a client of the configured server, with the settings' timings unless others are given."""
+        timings = timings or settings.timings
+        return cls(settings.conductor_server_url, timings, auth_of(settings), owner=settings.owner_email)
 
     def __repr__(self) -> str:
         """Name the server, and nothing that authenticates."""

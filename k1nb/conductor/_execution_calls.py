@@ -14,6 +14,8 @@ from k1nb.conductor._search import LARGEST_PAGE, free_text, query
 from k1nb.errors import ConductorNotFound, ConductorRefused, ConductorUnreachable, UsageError
 from k1nb.timings import Timings
 
+OnSilence = Callable[[ConductorUnreachable | None], None]
+
 
 class ExecutionCalls(Connection):
     """What is asked and done about single executions."""
@@ -126,24 +128,35 @@ class ExecutionCalls(Connection):
         return found
 
     def follow(
-        self, execution_id: str, *, timings: Timings | None = None, every_look: bool = False
+        self,
+        execution_id: str,
+        *,
+        timings: Timings | None = None,
+        every_look: bool = False,
+        on_silence: OnSilence | None = None,
     ) -> Iterator[Execution]:
         """Yield an execution now and whenever it has changed, or at every look, until it is terminal.
 
         A server that restarts meanwhile is waited for, as long as `conductor_ready` allows; then
-        ConductorUnreachable is raised.
+        ConductorUnreachable is raised. `on_silence` is told once that it does not answer, and None when it does again.
         """
         timings = timings or self._timings
         seen: tuple[object, ...] | None = None
-        answered = time.monotonic()
+        answered, silent = time.monotonic(), False
         while True:
             try:
                 execution = self.execution(execution_id)
                 answered = time.monotonic()
-            except ConductorUnreachable:
+            except ConductorUnreachable as error:
                 if time.monotonic() - answered > timings.conductor_ready:
                     raise
+                if on_silence is not None and not silent:
+                    on_silence(error)
+                silent = True
             else:
+                if on_silence is not None and silent:
+                    on_silence(None)
+                silent = False
                 if every_look or execution.state != seen:
                     seen = execution.state
                     yield execution

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from k1nb.conductor._client import Conductor
+from k1nb.conductor._execution_calls import OnSilence
 from k1nb.conductor._executions import Execution, Task, TaskStatus
 from k1nb.errors import ConductorNotFound, ConductorUnreachable
 from k1nb.timings import Timings
@@ -51,14 +52,20 @@ class Change:
         }
 
 
-def watch(conductor: Conductor, execution_id: str, *, timings: Timings | None = None) -> Iterator[Change]:
+def watch(
+    conductor: Conductor,
+    execution_id: str,
+    *,
+    timings: Timings | None = None,
+    on_silence: OnSilence | None = None,
+) -> Iterator[Change]:
     """Yield each change of a task, sub-workflows' included, and of the execution itself, until it is terminal.
 
     What is so at the first look counts as changed; the execution's own change comes after its tasks'. Raises as
-    `Conductor.follow` does.
+    `Conductor.follow` does, and tells `on_silence` as it does.
     """
     seen: dict[str, object] = {}
-    for execution in conductor.follow(execution_id, timings=timings, every_look=True):
+    for execution in conductor.follow(execution_id, timings=timings, every_look=True, on_silence=on_silence):
         for found, depth in _tree(conductor, execution, seen):
             for task in found.tasks:
                 if seen.get(task.id) != (task.status, task.worker_id):

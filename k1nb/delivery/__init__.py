@@ -1,7 +1,7 @@
 """Deliveries: deploy, verify, roll back; pure planners and what applies them."""
 
 from k1nb.delivery._consent import Consent, grant, kept_consent, require_consent, require_webapp_consent, who
-from k1nb.delivery._delivery import PIPELINE, Delivery, DeliveryFacts, apply, checks, delivery, observe, plan
+from k1nb.delivery._delivery import Delivery, DeliveryFacts, apply, checks, delivery, observe, plan
 from k1nb.delivery._deployment import (
     Look,
     Sent,
@@ -17,10 +17,12 @@ from k1nb.delivery._deployment import (
     take_look,
     try_readings,
 )
+from k1nb.delivery._following import Follower
 from k1nb.delivery._health import Assessment, HealthLimits, HealthStatus, assess, complaints, rebooted, regressions
 from k1nb.delivery._last_good import LastGood, find_last_good, look_back, outcome_after_rollback
 from k1nb.delivery._past import ROLLBACK, Goal, Past, Running, failed_by, goal, needs_flash, running
 from k1nb.delivery._preflight import Decision, Preflight, PreflightFacts, decide, require_allowed
+from k1nb.delivery._remarks import PIPELINE
 from k1nb.delivery._retention import (
     Kept,
     in_use,
@@ -31,6 +33,7 @@ from k1nb.delivery._retention import (
     prune_artifacts,
     retain_artifacts,
 )
+from k1nb.delivery._turn import takes_images
 
 __all__ = [
     "PIPELINE",
@@ -40,6 +43,7 @@ __all__ = [
     "Decision",
     "Delivery",
     "DeliveryFacts",
+    "Follower",
     "Goal",
     "HealthLimits",
     "HealthStatus",
@@ -90,6 +94,7 @@ __all__ = [
     "send",
     "still_here",
     "take_look",
+    "takes_images",
     "try_readings",
     "who",
 ]

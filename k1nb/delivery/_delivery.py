@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,9 @@ from k1nb.checks import Check, Status
 from k1nb.conductor import Conductor, Execution, ExecutionStatus
 from k1nb.config import Settings
 from k1nb.delivery._deployment import resolve, try_readings
+from k1nb.delivery._following import Follower, OnChange, follow
 from k1nb.delivery._health import HealthLimits, complaints
+from k1nb.delivery._remarks import PIPELINE, taken_back, told, under_way
 from k1nb.device import Device, Readings
 from k1nb.errors import ArtifactError, ConductorError, ConductorUnreachable, ConsentError
 from k1nb.firmware import (
@@ -25,11 +27,12 @@ from k1nb.firmware import (
     Outcome,
     Repository,
     repository,
+    require_environment,
     resolve_commit,
 )
 from k1nb.plan import Plan, Step
 
-PIPELINE = "firmware-ci-cd-pipeline"
+RELEASE = "multi-stage-deployment"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,10 @@ class DeliveryFacts:
     newest: Deployment | None = None
     """The ledger's last row of the device, accepted or not."""
     limits: HealthLimits = field(default_factory=HealthLimits)
+    under_way: tuple[Execution, ...] = ()
+    """The executions that work on the device now, as far as the server can be asked."""
+    taken_back: str | None = None
+    """How this commit was taken back from this device, where it was."""
 
     @property
     def key(self) -> str:
@@ -97,11 +104,14 @@ def observe(
 ) -> DeliveryFacts:
     """Find out what a delivery would start from.
 
-    Raises UnknownName, CommitError or UsageError where the words are wrong; a silent device is a fact, no error.
+    Raises UnknownName, CommitError or UsageError where the words are wrong, and ConsentError for a production device;
+    a silent device is a fact, no error.
     """
     entry = resolve(settings, device or None)
+    _require_test(entry)
     source = repository(settings, repo)
     commit = resolve_commit(source, commit_sha, branch=branch)
+    require_environment(source, commit, environment)
     ledger = Ledger(settings.paths)
     current = ledger.current(entry.mac)
     return DeliveryFacts(
@@ -115,7 +125,23 @@ def observe(
         artifact=_artifact(settings, current),
         newest=ledger.newest(entry.mac),
         limits=HealthLimits.of(settings),
+        under_way=under_way(settings, entry),
+        taken_back=taken_back(ledger.history(entry.mac), _artifacts_of(settings, commit, environment)),
     )
+
+
+def _require_test(device: Device) -> None:
+    if device.role == "production":
+        raise ConsentError(
+            f"{device.label} is a production device, and this pipeline delivers to test devices only",
+            hint=f"name a test device (`k1nb device list`), or bring a stored artifact to it: "
+            f"k1nb rollout plan ARTIFACT --device {device.name}, or a release by the workflow {RELEASE}",
+        )
+
+
+def _artifacts_of(settings: Settings, commit: Commit, environment: str) -> set[str]:
+    stored = ArtifactStore(settings.paths).list()
+    return {each.id for each in stored if (each.version, each.environment) == (commit.sha, environment)}
 
 
 def _artifact(settings: Settings, current: Deployment | None) -> Artifact | None:
@@ -138,14 +164,11 @@ def plan(facts: DeliveryFacts) -> Plan:
         "artifact on the device": known,
         "last entry": facts.newest and facts.newest.id,  # what was consented to once is not done twice
     }
+    remarks = _remarks(facts)
     if facts.up_to_date:
-        return Plan(purpose, (), preconditions)
+        return Plan(purpose, (), preconditions, remarks=remarks)
     source = f"{facts.repository.name}@{facts.commit.sha[:12]}"
     runs = f"the ledger says it runs {known[:12]}" if known else "the ledger knows of no deployment to it"
-    if facts.device.role == "production":
-        runs += "; it is a production device"
-    if facts.readings is None:
-        runs += "; it does not answer now"
     return Plan(
         purpose,
         (
@@ -154,6 +177,18 @@ def plan(facts: DeliveryFacts) -> Plan:
         ),
         preconditions,
         in_notebook=True,
+        remarks=remarks,
+    )
+
+
+def _remarks(facts: DeliveryFacts) -> tuple[str, ...]:
+    ready = facts.up_to_date
+    wrong = complaints(facts.readings, facts.limits) if ready and facts.readings else []
+    return (
+        *(["it does not answer now"] if facts.readings is None else []),
+        *([f"it is not well now: {'; '.join(wrong)}"] if wrong else []),
+        *told(facts.under_way, PIPELINE, facts.key, joins=not ready),
+        *([facts.taken_back] if facts.taken_back and not ready else []),
     )
 
 
@@ -164,7 +199,8 @@ def apply(
     *,
     consent: str = "",
     since: datetime | None = None,
-    on_change: Callable[[Execution], None] | None = None,
+    on_change: OnChange | None = None,
+    follower: Follower | None = None,
 ) -> Delivery | None:
     """Carry out a plan that was consented to and follow it to its end; None where nothing is to be done.
 
@@ -183,7 +219,9 @@ def apply(
         if begun is None:
             planned.require(consent)
         execution_id = begun or _start(conductor, settings, facts, planned)
-        execution = conductor.wait(execution_id, timings=settings.timings, on_change=on_change)
+        if follower is not None:
+            follower.begun(execution_id, joined=begun is not None)
+        execution = follow(conductor, execution_id, settings.timings, on_change, follower)
         delivered = _with_way_back(settings, facts, delivery(conductor, execution))
     return _still(settings, facts, delivered) if begun and since else delivered
 
@@ -198,14 +236,8 @@ def _begun(conductor: Conductor, facts: DeliveryFacts, planned: Plan, since: dat
 
 
 def _start(conductor: Conductor, settings: Settings, facts: DeliveryFacts, planned: Plan) -> str:
-    if facts.device.role == "production":
-        raise ConsentError(
-            f"{facts.device.label} is a production device, and this pipeline delivers to test devices only",
-            hint="name a test device: k1nb device list",
-        )
     words = _words(facts)
-    if plan(observe(settings, **words)).id != planned.id:
-        raise ConsentError("the device or its ledger has changed since the plan was made", hint="plan again")
+    planned.require_same(plan(observe(settings, **words)))
     return conductor.start(PIPELINE, words, correlation_id=facts.key)
 
 

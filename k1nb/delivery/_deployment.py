@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ from k1nb.config import Settings
 from k1nb.delivery._health import Assessment, HealthLimits, HealthStatus, assess, rebooted
 from k1nb.delivery._past import ROLLBACK
 from k1nb.delivery._preflight import Preflight, PreflightFacts, decide, foreign
+from k1nb.delivery._turn import ask, ota_service, require_turn
 from k1nb.device import (
     Device,
     DeviceClient,
@@ -27,7 +29,6 @@ from k1nb.device import (
     Snapshot,
     default_device,
     flash_lock,
-    ota_answers,
     prove_simulator,
     readings,
     restore_snapshot,
@@ -74,46 +75,48 @@ def resolve(settings: Settings, device: str | None, address: str | None = None) 
     return found
 
 
-async def preflight(settings: Settings, device: Device, artifact_id: str, *, allow_production: bool) -> Preflight:
-    """Observe device, artifact and ledger and decide; raises what `decide` and the artifact store raise."""
-    store = ArtifactStore(settings.paths)
-    artifact = store.get(artifact_id)
-    image = read_image(store.read(artifact))
-    proven = image.is_sample and device.kind == "simulator"
-    if proven:
-        proven = await prove_simulator(device, settings.paths, settings.timings)
-    seen = None if image.is_sample and not proven else await _ask(settings, device)
-    facts = PreflightFacts(
-        device=device,
-        artifact=artifact,
-        image=image,
-        proven_simulator=proven,
-        readings=seen if isinstance(seen, Readings) else None,
-        silence=seen if isinstance(seen, DeviceError) else None,
-        ota_answers=False,
-        current=Ledger(settings.paths).current(device.mac),
-        allow_production=allow_production,
-    )
-    if facts.readings is None:
-        return decide(facts)
+async def preflight(
+    settings: Settings, device: Device, artifact_id: str, *, allow_production: bool, execution_id: str = ""
+) -> Preflight:
+    """Observe device, artifact and ledger in the device's turn and decide.
+
+    A turn is waited for, for some `device_turn_last` seconds: then DeviceBusy is raised, also while another execution's
+    deployment of the device has not ended. Raises what `decide` and the artifact store raise.
+    """
+    artifact = ArtifactStore(settings.paths).get(artifact_id)
+    timings = settings.timings
+    limit = time.monotonic() + timings.device_turn_last
+    while True:
+        try:
+            facts = await _observe(settings, device, artifact, execution_id)
+        except DeviceBusy:
+            if time.monotonic() >= limit:
+                raise
+            await asyncio.sleep(timings.device_turn)
+        else:
+            return decide(replace(facts, allow_production=allow_production))
+
+
+async def _observe(settings: Settings, device: Device, artifact: Artifact, execution_id: str) -> PreflightFacts:
+    """Observe what the pre-flight decides on while nobody flashes the device."""
+    image = read_image(ArtifactStore(settings.paths).read(artifact))
     async with flash_lock(settings.paths, device, settings.timings):
-        answers = await ota_answers(device, settings.timings)
-    return decide(replace(facts, ota_answers=answers))
+        current = Ledger(settings.paths).current(device.mac)
+        require_turn(settings, current, execution_id, device)
+        facts = PreflightFacts(device, artifact, image, current=current)
+        if image.is_sample and not await prove_simulator(device, settings.paths, settings.timings):
+            return facts
+        seen = await ask(settings, device)
+        if isinstance(seen, DeviceError):
+            return replace(facts, proven_simulator=image.is_sample, silence=seen)
+        answers = seen.mac == device.mac and await ota_service(settings, device, seen)
+    return replace(facts, proven_simulator=image.is_sample, readings=seen, ota_answers=answers)
 
 
 async def try_readings(settings: Settings, device: Device) -> Readings | None:
     """Return the device's readings, or None where it does not answer as a K1 does."""
-    seen = await _ask(settings, device)
+    seen = await ask(settings, device)
     return seen if isinstance(seen, Readings) else None
-
-
-async def _ask(settings: Settings, device: Device) -> Readings | DeviceError:
-    """Return the device's readings, or why there are none."""
-    try:
-        async with DeviceClient(device, settings.paths, settings.timings) as client:
-            return await readings(client)
-    except DeviceError as error:
-        return error
 
 
 async def take_look(settings: Settings, device: Device, execution_id: str) -> Look:
@@ -173,7 +176,7 @@ async def send(
     async with flash_lock(settings.paths, device, settings.timings):
         if guard is not None:
             guard()
-        _require_turn(settings, ledger.current(device.mac), execution_id, reason, device)
+        require_turn(settings, ledger.current(device.mac), execution_id, device, reason)
         row = ledger.begin(device.mac, artifact.id, execution_id, reason)
         if row.accepted_at is None:
             seen = await _known(settings, device, blindly=reason == ROLLBACK)
@@ -205,25 +208,6 @@ async def send(
         proof = f"{transfer.size:,} B sent in {transfer.seconds:.1f} s, the device confirmed MD5 {transfer.md5}"
         row = ledger.raise_grade(row.id, Grade.ACCEPTED, proof, accepted_at=transfer.accepted_at)
         return Sent(row, transfer.accepted_at, False, list(transfer.log))
-
-
-def _require_turn(
-    settings: Settings, current: Deployment | None, execution_id: str, reason: str, device: Device
-) -> None:
-    """Raise DeviceBusy while another deployment looks at what the device has become; a rollback need not wait.
-
-    One that was broken off never concludes: it counts for as long as it may look.
-    """
-    if current is None or current.outcome is not None or current.execution_id == execution_id or reason == ROLLBACK:
-        return
-    timings = settings.timings
-    looking = timedelta(seconds=timings.reboot_deadline + 2 * timings.health_window)
-    if current.accepted_at is not None and datetime.now(UTC) - current.accepted_at < looking:
-        raise DeviceBusy(
-            f"{device.label} was just sent {current.artifact_id[:12]} by execution {current.execution_id}, which has "
-            "not ended",
-            hint=f"wait for it: k1nb executions show {current.execution_id}",
-        )
 
 
 def _require_current(ledger: Ledger, row: Deployment, device: Device) -> None:

@@ -25,11 +25,11 @@ class PreflightFacts:
     device: Device
     artifact: Artifact
     image: ImageFacts
-    proven_simulator: bool
-    readings: Readings | None
-    ota_answers: bool
-    current: Deployment | None
-    allow_production: bool
+    proven_simulator: bool = False
+    readings: Readings | None = None
+    ota_answers: bool = False
+    current: Deployment | None = None
+    allow_production: bool = False
     silence: DeviceError | None = None
     """What asking for its readings came to, where there are none."""
 

@@ -6,6 +6,7 @@ from k1nb.firmware._build import Build, build_commit, build_folder, check_out, c
 from k1nb.firmware._build_log import Usage, count_warnings, read_usage
 from k1nb.firmware._checks import checks
 from k1nb.firmware._commit_check import check_commit
+from k1nb.firmware._environments import require_environment
 from k1nb.firmware._gate import Limits, gate
 from k1nb.firmware._history import PastDeployment, device_history
 from k1nb.firmware._image import (
@@ -81,6 +82,7 @@ __all__ = [
     "remove_build_folder",
     "repositories",
     "repository",
+    "require_environment",
     "require_fits",
     "resolve_commit",
     "stamp_of",

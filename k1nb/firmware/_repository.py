@@ -58,9 +58,11 @@ def repository(settings: Settings, name: str) -> Repository:
     if name in known:
         return known[name]
     there = f"known are {', '.join(sorted(known))}" if known else "none is set"
+    one = next(iter(known)) if len(known) == 1 else "NAME"
+    given = f"--repo {one} (in notebooks repo={one}), or " if known else ""
     raise UnknownName(
         f"no repository {name!r}: {there}",
-        hint="set PLATFORMIO_PROJECT_PATH to the PlatformIO project in its git clone,"
+        hint=f"{given}set PLATFORMIO_PROJECT_PATH to the PlatformIO project in its git clone,"
         """ or K1NB_REPOSITORIES to '{"NAME": "/path/to/clone"}'""",
     )
 

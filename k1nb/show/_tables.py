@@ -55,16 +55,17 @@ def services_table(services: Iterable[ServiceStatus]) -> Table:
 
 def plan_text(plan: Plan) -> str:
     """Return a plan as lines of text."""
+    remarks = [f"  note: {remark}" for remark in plan.remarks]
     if not plan.steps:
-        return f"{plan.purpose}: nothing to do"
+        return "\n".join((f"{plan.purpose}: nothing to do", *remarks))
     steps = (f"  {n}. {s.action} {s.subject}: {s.why}{_mark(s.destructive)}" for n, s in enumerate(plan.steps, 1))
     facts = (f"  {name}: {_fact(value)}" for name, value in plan.preconditions.items())
-    return "\n".join((f"{plan.id}: {plan.purpose}", *steps, "planned from", *facts))
+    return "\n".join((f"{plan.id}: {plan.purpose}", *steps, *remarks, "planned from", *facts))
 
 
 def _plan_html(plan: Plan) -> str:
     if not plan.steps:
-        return f"<p><strong>{escape(plan.purpose)}</strong>: nothing to do</p>"
+        return f"<p><strong>{escape(plan.purpose)}</strong>: nothing to do</p>{_remarks_html(plan)}"
     head = f"<p><code>{plan.id}</code> <strong>{escape(plan.purpose)}</strong></p>"
     steps = table_html(
         ("", "step", "on", "why"),
@@ -76,7 +77,12 @@ def _plan_html(plan: Plan) -> str:
     facts = table_html(
         ("planned from", ""), [(escape(name), escape(_fact(value))) for name, value in plan.preconditions.items()]
     )
-    return head + steps + facts
+    return head + steps + _remarks_html(plan) + facts
+
+
+def _remarks_html(plan: Plan) -> str:
+    lines = "".join(f"<li>{escape(remark)}</li>" for remark in plan.remarks)
+    return f"<ul>{lines}</ul>" if lines else ""
 
 
 def _mark(destructive: bool) -> str:

@@ -10,8 +10,8 @@ from pydantic import BaseModel, Field
 
 from k1nb import delivery
 from k1nb.delivery import Decision, HealthStatus
-from k1nb.device import Readings, ota_answers
-from k1nb.errors import DeviceError
+from k1nb.device import Device, Readings
+from k1nb.errors import DeviceBusy, DeviceError
 from k1nb.firmware import Deployment, Grade, Ledger, Outcome
 from k1nb.workers._consent import require_consent
 from k1nb.workers._task import TaskContext, task
@@ -57,7 +57,13 @@ async def preflight_device(words: PreflightIn, context: TaskContext) -> Prefligh
     settings = context.settings
     device = delivery.resolve(settings, words.device, words.device_ip)
     allowed = await require_consent(context, device, words.artifact_id, words.allow_production)
-    found = await delivery.preflight(settings, device, words.artifact_id, allow_production=bool(words.allow_production))
+    found = await delivery.preflight(
+        settings,
+        device,
+        words.artifact_id,
+        allow_production=bool(words.allow_production),
+        execution_id=context.execution_id,
+    )
     current = Ledger(settings.paths).current(device.mac)
     return PreflightOut(
         decision=found.decision,
@@ -232,7 +238,7 @@ async def verify_rollback(words: HealthIn, context: TaskContext) -> HealthOut:
     settings = context.settings
     device = delivery.resolve(settings, words.device, words.device_ip)
     ledger = Ledger(settings.paths)
-    if health.status is HealthStatus.NOT_DEPLOYED and not await ota_answers(device, settings.timings):
+    if health.status is HealthStatus.NOT_DEPLOYED and not await _takes_images(context, device):
         silent = "it answers HTTP, its OTA service does not answer"
         health = health.model_copy(update={"status": HealthStatus.NEEDS_USB, "evidence": [*health.evidence, silent]})
     row = ledger.find(device.mac, words.artifact_id, context.execution_id)
@@ -240,6 +246,14 @@ async def verify_rollback(words: HealthIn, context: TaskContext) -> HealthOut:
         good = health.status is HealthStatus.HEALTHY
         ledger.conclude(row.id, Outcome.succeeded if good else Outcome.failed, f"rollback: {health.status}")
     return health
+
+
+async def _takes_images(context: TaskContext, device: Device) -> bool:
+    """Tell whether the device takes images; of one that is busy nothing else is said."""
+    try:
+        return await delivery.takes_images(context.settings, device)
+    except DeviceBusy:
+        return True
 
 
 class RestoreIn(DeviceIn):

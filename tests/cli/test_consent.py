@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k1nb.cli._consent import how_to_apply, without_consent
+from k1nb.cli._consent import how_to_apply, refuse_empty, without_consent
 from k1nb.config import Settings
+from k1nb.errors import UsageError
 from k1nb.plan import Plan
 from tests.cli.test_app import k1nb
 from tests.records.samples import heap, notebook, sealed
@@ -60,3 +61,33 @@ def test_only_a_plan_that_a_notebook_applies_speaks_of_it() -> None:
     """What a plan says of itself names Jupyter only where a notebook takes its id."""
     assert "Jupyter" not in PLAN.how_to_apply
     assert f'apply = "{PLAN.id}"' in Plan("a thing", in_notebook=True).how_to_apply
+
+
+@pytest.mark.parametrize(
+    ("words", "empty"),
+    [
+        (("deploy", "demo", "0123abc", "--apply", ""), True),
+        (("--apply", " ", "deploy"), True),
+        (("records", "prune", "--apply="), True),
+        (("records", "prune", "--apply=plan-1"), False),
+        (("records", "prune", "--apply", "plan-1"), False),
+        (("run", "notebook", "-p", "apply="), False),
+        (("rollback", "--", "--apply", ""), False),
+        (("records", "prune", "--apply"), False),
+    ],
+)
+def test_an_empty_consent_is_refused(words: tuple[str, ...], *, empty: bool) -> None:
+    """An unset variable of a shell gives `--apply` nothing, which asks for no plan."""
+    if not empty:
+        refuse_empty(words)
+        return
+    with pytest.raises(UsageError, match="--apply names no plan"):
+        refuse_empty(words)
+
+
+def test_an_empty_consent_is_wrong_use_of_any_command(settings: Settings) -> None:
+    """It ends 2 before anything is read."""
+    for words in (("deploy", "nobody", "0123abc", "--apply", ""), ("definitions", "apply", "--apply=")):
+        done = k1nb(settings, *words)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "--apply names no plan" in done.stderr

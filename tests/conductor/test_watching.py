@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 from k1nb.conductor import Change, Conductor, ExecutionStatus, watch
+from k1nb.timings import Timings
 from tests.conductor.builders import a_child, a_task, a_use, a_workflow, unique
+from tests.conductor.flaky import CUT, answer, flaky
 from tests.conductor.hand import Answer, Hand
 
 DONE: Answer = ("COMPLETED", {})
@@ -60,3 +64,17 @@ def test_an_ended_execution_is_told_at_once(conductor: Conductor) -> None:
     changes = list(watch(conductor, execution))
     assert changes[-1].execution.status is ExecutionStatus.TERMINATED
     assert changes[-1].as_dict()["reason"] == "enough"
+
+
+def test_a_server_that_stops_answering_is_told_once_and_so_is_its_return() -> None:
+    """However many looks come to nothing, there is one word of it, and one that it is over."""
+
+    def look(status: str) -> bytes:
+        return answer(json.dumps({"workflowId": "e", "workflowType": "w", "status": status}).encode())
+
+    heard: list[bool] = []
+    quick = Timings(follow=0.01, reconnect_first=0.01)
+    with flaky(look("RUNNING"), *[CUT] * 6, look("COMPLETED")) as server, Conductor(server.url, quick) as conductor:
+        changes = list(watch(conductor, "e", on_silence=lambda error: heard.append(error is None)))
+    assert heard == [False, True]
+    assert [change.execution.status.value for change in changes] == ["RUNNING", "COMPLETED"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +13,14 @@ import pytest
 from k1nb import delivery
 from k1nb._http import run
 from k1nb.config import Settings
-from k1nb.delivery import HealthStatus
+from k1nb.delivery import Decision, HealthStatus, Preflight, rollback
 from k1nb.delivery._deployment import Sent
 from k1nb.delivery._past import ROLLBACK
-from k1nb.device import Device, Inventory, parse_faults
-from k1nb.errors import DeviceBusy, DeviceNonsense, DeviceRefused, DeviceUnreachable, OtaError, Superseded
+from k1nb.delivery._turn import ask, ota_service
+from k1nb.device import Device, Inventory, Readings, flash_lock, parse_faults
+from k1nb.errors import DeviceBusy, DeviceError, DeviceNonsense, DeviceRefused, DeviceUnreachable, OtaError, Superseded
 from k1nb.firmware import Artifact, Grade, Ledger, Outcome
-from tests.cli.test_rollback import home, stored
+from tests.cli.test_rollback import home, proven, stored
 from tests.conftest import FreePort
 from tests.device import _images
 from tests.device.conftest import Running, running, simulated
@@ -151,3 +154,81 @@ def test_nobody_is_flashed_who_does_not_name_himself(settings: Settings) -> None
             with pytest.raises(DeviceNonsense, match="answers with MAC"):
                 _send(settings, device, artifact, f"stranger {reason}", reason)
         assert simulation.state()["flashes_completed"] == 0
+
+
+def _impatient(settings: Settings) -> Settings:
+    """Settings of a pre-flight that waits for its turn for half a second."""
+    return settings.model_copy(update={"timings_scale": 0.02})
+
+
+def _preflight(settings: Settings, device: Device, artifact: Artifact, execution: str) -> Preflight:
+    async def ask() -> Preflight:
+        return await delivery.preflight(settings, device, artifact.id, allow_production=False, execution_id=execution)
+
+    return run(ask)
+
+
+def test_a_device_in_other_hands_is_busy_and_needs_no_usb(settings: Settings, bench: Running) -> None:
+    """While the flash lock is held nothing is said of the OTA service; once it is free the pre-flight allows."""
+    image, impatient = _image(settings, 1), _impatient(settings)
+    with flash_lock(settings.paths, bench.device, settings.timings), pytest.raises(DeviceBusy, match="holds device"):
+        _preflight(impatient, bench.device, image, "two")
+    assert _preflight(settings, bench.device, image, "two").decision is Decision.DEPLOY
+
+
+def test_a_second_delivery_waits_for_the_first_one_and_finds_its_work_done(settings: Settings, bench: Running) -> None:
+    """Right after the transfer, while the device restarts, it is busy; once the first is proven there is no work."""
+    image, device = _image(settings, 1), bench.device
+    sent = _send(settings, device, image, "one")
+    with pytest.raises(DeviceBusy, match=r"busy with another transfer: .* execution one, which has not ended"):
+        _preflight(_impatient(settings), device, image, "two")
+
+    async def prove() -> Grade:
+        found, _ = await delivery.check_health(
+            settings, device, image.id, accepted_at=sent.accepted_at, execution_id="one"
+        )
+        return found.grade
+
+    ends = threading.Timer(0.5, lambda: _concluded(settings, sent))
+    assert run(prove) is Grade.IDENTIFIED
+    ends.start()
+    found = _preflight(settings, device, image, "two")
+    assert not ends.is_alive()
+    assert found.decision is Decision.NO_OP
+    ends.join()
+
+
+def test_a_device_that_was_just_sent_something_is_not_told_to_take_usb(settings: Settings) -> None:
+    """While it restarts into what another execution has sent, a rollback only finds that it does not answer."""
+    (device,) = Inventory(settings.paths).list()
+    ledger = Ledger(settings.paths)
+    proven(settings, device, _image(settings, 1), "one")
+    row = ledger.begin(device.mac, _image(settings, 2).id, "two", "test")
+    ledger.raise_grade(row.id, Grade.ACCEPTED, "sent")
+    with running([device], settings.paths, settings.timings):
+        pass  # it has proven itself a simulator once, and is off now
+    with pytest.raises(DeviceUnreachable, match="does not answer"):
+        rollback.observe(settings, device=device.name)
+    ledger.conclude(row.id, Outcome.failed, "outcome failed")
+    assert rollback.observe(settings, device=device.name).way is rollback.Way.USB
+
+
+def test_a_device_that_goes_away_while_it_is_asked_is_busy(settings: Settings) -> None:
+    """Its OTA service is silent because it restarts: that is told from one that only has no OTA service."""
+    (device,) = Inventory(settings.paths).list()
+
+    async def look(before: Readings | DeviceError) -> bool:
+        return await ota_service(_impatient(settings), device, before)
+
+    with running([device], settings.paths, settings.timings):
+        before = run(ask, settings, device)
+    assert isinstance(before, Readings)
+    with pytest.raises(DeviceBusy, match="busy with another transfer or its restart"):
+        run(look, before)
+    with running([device], settings.paths, settings.timings, parse_faults(["ota-dead"])):
+        with pytest.raises(DeviceBusy):
+            run(look, before)
+        image = _image(settings, 1)
+        time.sleep(1.1)  # less than a second of uptime proves no restart
+        found = _preflight(settings, device, image, "one")
+    assert found.decision is Decision.NEEDS_USB

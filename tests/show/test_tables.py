@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from k1nb.checks import Check, Status
 from k1nb.plan import Plan, Step
 from k1nb.show import checks_table, plan_table
@@ -30,6 +32,14 @@ def test_an_empty_plan_is_nothing_to_do() -> None:
     table = plan_table(Plan("delivery"))
     assert repr(table) == "delivery: nothing to do"
     assert "plan-" not in table._repr_html_()
+
+
+def test_remarks_stand_with_a_plan() -> None:
+    """What is worth knowing is shown in both forms, with steps and without."""
+    for plan in (replace(PLAN, remarks=("it <does> not answer",)), Plan("delivery", remarks=("it <does> not answer",))):
+        table = plan_table(plan)
+        assert "\n  note: it <does> not answer" in repr(table)
+        assert "<li>it &lt;does&gt; not answer</li>" in table._repr_html_()
 
 
 def test_checks_have_both_forms() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
@@ -12,17 +11,17 @@ from k1nb.conductor import Conductor, Execution
 from k1nb.config import Settings
 from k1nb.delivery._consent import grant
 from k1nb.delivery._deployment import Progress, try_readings
+from k1nb.delivery._following import Follower, OnChange, follow
 from k1nb.delivery._last_good import outcome_after_rollback
+from k1nb.delivery._remarks import HANDLER
 from k1nb.delivery.rollback._direct import directly
 from k1nb.delivery.rollback._facts import RollbackFacts, Way, observe
 from k1nb.delivery.rollback._plan import plan, unreachable
 from k1nb.delivery.rollback._result import Rollback
 from k1nb.delivery.rollback._serial import serial_recovery
-from k1nb.errors import ConductorUnreachable, ConsentError
+from k1nb.errors import ConductorUnreachable
 from k1nb.firmware import Grade, Ledger, Outcome
 from k1nb.plan import Plan
-
-HANDLER = "deployment-rollback-handler"
 
 
 def apply(
@@ -33,7 +32,8 @@ def apply(
     consent: str = "",
     direct: bool = False,
     since: datetime | None = None,
-    on_change: Callable[[Execution], None] | None = None,
+    on_change: OnChange | None = None,
+    follower: Follower | None = None,
     on_progress: Progress | None = None,
 ) -> Rollback | None:
     """Carry out a rollback that was consented to and follow it to its end; None where nothing is to be done.
@@ -53,28 +53,18 @@ def apply(
         _still(settings, facts, planned, consent)
         done = run(directly, settings, facts, on_progress)
     else:
-        done = _by_conductor(settings, facts, planned, consent, since, on_change)
+        with Conductor.from_settings(settings) as conductor:
+            execution_id, joined = _start_or_join(conductor, settings, facts, planned, consent, since)
+            if follower is not None:
+                follower.begun(execution_id, joined=joined)
+            done = _read(follow(conductor, execution_id, settings.timings, on_change, follower), facts)
     return _verified(settings, facts, done)
 
 
 def _still(settings: Settings, facts: RollbackFacts, planned: Plan, consent: str) -> None:
     """Raise ConsentError unless what was consented to is what would be planned now."""
     planned.require(consent)
-    if plan(observe(settings, device=facts.device.name, to=facts.to)).id != planned.id:
-        raise ConsentError("the device or its ledger has changed since the plan was made", hint="plan again")
-
-
-def _by_conductor(
-    settings: Settings,
-    facts: RollbackFacts,
-    planned: Plan,
-    consent: str,
-    since: datetime | None,
-    on_change: Callable[[Execution], None] | None,
-) -> Rollback:
-    with Conductor.from_settings(settings) as conductor:
-        execution_id = _start_or_join(conductor, settings, facts, planned, consent, since)
-        return _read(conductor.wait(execution_id, timings=settings.timings, on_change=on_change), facts)
+    planned.require_same(plan(observe(settings, device=facts.device.name, to=facts.to)))
 
 
 def _begun(settings: Settings, facts: RollbackFacts, since: datetime | None) -> str | None:
@@ -102,10 +92,11 @@ def _start_or_join(
     planned: Plan,
     consent: str,
     since: datetime | None,
-) -> str:
+) -> tuple[str, bool]:
+    """Return the execution that does the work, and whether it was under way already."""
     try:
         if begun := conductor.begun(HANDLER, facts.key, since):  # to follow it needs no consent
-            return begun
+            return begun, True
         _still(settings, facts, planned, consent)
         undone = facts.replaced
         words = {
@@ -117,7 +108,7 @@ def _start_or_join(
             "allow_production": True,  # the plan that was consented to names the device and its role
             "consent": grant(settings.paths, planned, {facts.device.mac: facts.target.id}).source,
         }
-        return conductor.start(HANDLER, words, correlation_id=facts.key)
+        return conductor.start(HANDLER, words, correlation_id=facts.key), False
     except ConductorUnreachable as error:
         planned.require(consent)  # what cannot be applied anyway is said first
         hint = f"start it with `k1nb up conductor`, or go without it: k1nb rollback {facts.device.name} --direct"

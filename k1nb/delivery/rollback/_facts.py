@@ -8,12 +8,15 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from k1nb._http import run
+from k1nb.conductor import Execution
 from k1nb.config import Settings
 from k1nb.delivery._deployment import resolve
 from k1nb.delivery._last_good import look_back, nothing_good
 from k1nb.delivery._past import Goal, Past, Running, goal, running
 from k1nb.delivery._preflight import foreign
-from k1nb.device import Device, flash_lock, ota_answers, prove_simulator
+from k1nb.delivery._remarks import under_way
+from k1nb.delivery._turn import require_turn, takes_images
+from k1nb.device import Device, prove_simulator
 from k1nb.errors import DeviceBusy, DeviceUnreachable, SampleRefused
 from k1nb.firmware import SAMPLE_PROJECT, Artifact, ArtifactStore, Deployment, read_image
 
@@ -40,9 +43,11 @@ class RollbackFacts:
     sample: bool
     """Whether the target is sample firmware."""
     ota_answers: bool | None
-    """None where it was not asked: nothing is to be sent, or another operation holds the device."""
+    """None where that is not known: nothing is to be sent, or another operation has the device."""
     to: str = ""
     """What the operator named, if anything."""
+    under_way: tuple[Execution, ...] = ()
+    """The executions that work on the device now, as far as the server can be asked."""
 
     @property
     def runs(self) -> Running:
@@ -85,7 +90,8 @@ def observe(settings: Settings, *, device: str = "", to: str = "") -> RollbackFa
     image is damaged, SampleRefused where a sample image would reach what is no simulator, and DeviceNonsense where
     another device answers at the address. A silent device is a fact, no error.
     """
-    return run(_observe, settings, resolve(settings, device or None), to)
+    entry = resolve(settings, device or None)
+    return replace(run(_observe, settings, entry, to), under_way=under_way(settings, entry))
 
 
 async def _observe(settings: Settings, device: Device, to: str) -> RollbackFacts:
@@ -108,24 +114,27 @@ async def _observe(settings: Settings, device: Device, to: str) -> RollbackFacts
     )
     if facts.way is Way.NONE:
         return facts
-    answers = await _ota(settings, device)
+    answers = await _ota(settings, device, past)
     if facts.sample and answers is not False:
-        await _prove(settings, device, target)
+        await _prove(settings, device, target, busy=answers is None)
     return replace(facts, ota_answers=answers)
 
 
-async def _ota(settings: Settings, device: Device) -> bool | None:
+async def _ota(settings: Settings, device: Device, past: Past) -> bool | None:
     try:
-        async with flash_lock(settings.paths, device, settings.timings):
-            return await ota_answers(device, settings.timings)
+        answers = await takes_images(settings, device)
+        if not answers:  # one that was just sent something may be in the middle of its restart
+            require_turn(settings, past.current, "", device)
     except DeviceBusy:
         return None
     except DeviceUnreachable:  # its name is unknown to the network
         return False
+    return answers
 
 
-async def _prove(settings: Settings, device: Device, target: Artifact) -> None:
-    with suppress(DeviceUnreachable):  # which proves nothing either
+async def _prove(settings: Settings, device: Device, target: Artifact, *, busy: bool) -> None:
+    """Raise SampleRefused unless the device proves itself a simulator; DeviceUnreachable where it may do so later."""
+    with suppress(*([] if busy else [DeviceUnreachable])):  # which proves nothing either
         if device.kind == "simulator" and await prove_simulator(device, settings.paths, settings.timings):
             return
     raise SampleRefused(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from k1nb.delivery._past import is_rollback
+from k1nb.delivery._remarks import HANDLER, told
 from k1nb.delivery.rollback._facts import RollbackFacts, Way
 from k1nb.firmware import Grade
 from k1nb.plan import Plan, Step
@@ -24,7 +25,9 @@ def plan(facts: RollbackFacts) -> Plan:
         "goes back to": _named(facts, facts.target.id),
         "artifact": facts.target.id,
     }
-    return Plan(purpose, _steps(facts), preconditions, in_notebook=True)
+    steps = _steps(facts)
+    remarks = told(facts.under_way, HANDLER, facts.key, joins=bool(steps))
+    return Plan(purpose, steps, preconditions, in_notebook=True, remarks=tuple(remarks))
 
 
 def _steps(facts: RollbackFacts) -> tuple[Step, ...]:
