@@ -147,7 +147,7 @@ def strew(secret: str, things: list[tuple[int, str]]) -> str:
     return "".join(signs)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(secret_values, strewn, st.sampled_from((str, json.dumps, ascii, lambda text: json.dumps(json.dumps(text)))))
 def test_nothing_that_shows_nothing_hides_a_secret(
     secret: str, things: list[tuple[int, str]], write: Callable[[str], str]
@@ -159,7 +159,7 @@ def test_nothing_that_shows_nothing_hides_a_secret(
     assert redact.found(without_control(clean)) == 0
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(st.text(st.sampled_from(f"{SAMPLE}\x1b\x9b\x9d\x90\x9c\x07\x18\r\u200b\u202e[]P(0;m\\")), strewn)
 def test_what_is_stripped_for_display_was_looked_through(around: str, things: list[tuple[int, str]]) -> None:
     """Nothing that is left where sequences are taken out holds a secret, in whatever disorder they are."""
