@@ -23,7 +23,7 @@ _MOST = 100
 def under_way(settings: Settings, device: Device) -> tuple[Execution, ...]:
     """Return the executions that work on a device now, the outermost of each, newest first.
 
-    None where the server cannot be asked.
+    None of them where the server cannot be asked.
     """
     # A server that hangs must not hold up a plan: it is asked with the patience that a device gets.
     timings = replace(settings.timings, conductor_request=settings.timings.device_request)
