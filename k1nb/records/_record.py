@@ -373,9 +373,9 @@ def _is_manifest(name: str) -> bool:
 def read_manifest(folder: Path) -> Manifest:
     """Return the manifest of a record's folder; raises RecordError where it is missing or damaged."""
     file = folder / MANIFEST
-    if file.exists() and not file.is_file():  # a pipe would be waited at for ever
-        raise _damaged(file, "it is no plain file")
     try:
+        if file.exists() and not file.is_file():  # a pipe would be waited at for ever
+            raise _damaged(file, "it is no plain file")
         return Manifest.model_validate_json(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise _damaged(file, str(error)) from error

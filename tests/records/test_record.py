@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -111,3 +112,23 @@ def test_a_record_as_data_tells_folder_and_state(tmp_path: Path) -> None:
     assert data["folder"] == str(tmp_path)
     assert data["verdict"] == "INTERRUPTED"
     assert "process" not in data
+
+
+class Powerless(Redactor):
+    """Finds secrets and masks none."""
+
+    def across(self, texts: Sequence[str]) -> list[str]:
+        """Return texts as they are."""
+        return list(texts)
+
+
+def test_a_field_that_cannot_be_masked_is_left_out() -> None:
+    """It costs that field and, where the checks go with it, the verdict; the record says so, and the rest stays."""
+    manifest = Manifest(run=new_id("tiny"), notebook="tiny", started_at=datetime.now(UTC), verdict=Verdict.OK)
+    held = manifest.changed(versions={"a": "k1nb-canary-9f3a7c21"}, checks=(Check("a: works", Status.OK, "seen"),))
+    left = held.redacted(Powerless(["k1nb-canary-9f3a7c21"]))
+    assert (left.versions, left.checks, left.verdict) == ({}, held.checks, Verdict.OK)
+    assert left.reason == "versions held a secret that could not be masked, and was not kept"
+    told = held.changed(checks=(Check("k1nb-canary-9f3a7c21", Status.OK, "seen"),))
+    left = told.redacted(Powerless(["k1nb-canary-9f3a7c21"]))
+    assert (left.checks, left.verdict) == ((), Verdict.INTERRUPTED)
