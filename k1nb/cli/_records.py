@@ -113,16 +113,17 @@ def list_(
     wanted = records.Wanted(notebook=notebook, verdict=verdict, since=records.moment(since) if since else None)
     with _output.progress("indexing") as advance:
         found, more = records.listed(settings, wanted, limit=limit, on_progress=advance)
+    closed = records.unreadable(settings.paths)
     if json:
         _output.data([record.as_dict() for record in found])
     else:
         from k1nb import show as faces
 
-        narrowed = bool(notebook or verdict or since or records.unreadable(settings.paths))
+        narrowed = bool(notebook or verdict or since or closed)
         faces.print_records(_output.console(), found, narrowed=narrowed)
     if more:
         _output.note(f"there are more than these {limit}: --limit")
-    _records_find.end(settings)
+    _records_find.end(closed)
 
 
 def show(

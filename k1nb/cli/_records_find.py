@@ -13,7 +13,9 @@ from k1nb.cli._output import Json
 from k1nb.errors import UsageError
 
 if TYPE_CHECKING:
-    from k1nb.config import Settings
+    from collections.abc import Sequence
+
+    from k1nb.records import Problem
 
 Notebook = Annotated[
     str, typer.Option("--notebook", help="Only runs of this notebook.", autocompletion=_complete.notebooks)
@@ -32,11 +34,8 @@ Run = Annotated[
 ]
 
 
-def end(settings: Settings) -> None:
+def end(closed: Sequence[Problem]) -> None:
     """Say what of the archive could not be read; end with exit code 1 if anything."""
-    from k1nb import records
-
-    closed = records.unreadable(settings.paths)
     for problem in closed:
         _output.note(f"not shown, or not whole: {problem.text}")
     if closed:
@@ -105,7 +104,7 @@ def search(
     if found.cut:
         what = f"the first {records.MOST:,} characters of the notebooks of {found.cut} more records"
         _output.note(f"only {what} were looked through")
-    end(settings)
+    end(records.unreadable(settings.paths))
 
 
 def diff(
@@ -188,7 +187,7 @@ def page() -> None:
     with _output.progress("writing pages") as advance:
         file = records.write_pages(settings, advance)
     _output.say(str(file))
-    end(settings)
+    end(records.unreadable(settings.paths))
 
 
 def reindex() -> None:
@@ -199,4 +198,4 @@ def reindex() -> None:
     with _output.progress("indexing") as advance:
         count = records.Index(settings).rebuild(advance)
     _output.note(f"{count} records are in the index")
-    end(settings)
+    end(records.unreadable(settings.paths))

@@ -107,6 +107,17 @@ def observe(
     Raises UnknownName, CommitError or UsageError where the words are wrong, and ConsentError for a production device;
     a silent device is a fact, no error.
     """
+    facts = _state(settings, repo, branch, commit_sha, environment, device)
+    history = Ledger(settings.paths).history(facts.device.mac)
+    return replace(
+        facts,
+        under_way=under_way(settings, facts.device),
+        taken_back=taken_back(history, _artifacts_of(settings, facts.commit, environment)),
+    )
+
+
+def _state(settings: Settings, repo: str, branch: str, commit_sha: str, environment: str, device: str) -> DeliveryFacts:
+    """Return what a plan is made from, without what is remarked beside its steps; raises as `observe`."""
     entry = resolve(settings, device or None)
     _require_test(entry)
     source = repository(settings, repo)
@@ -125,8 +136,6 @@ def observe(
         artifact=_artifact(settings, current),
         newest=ledger.newest(entry.mac),
         limits=HealthLimits.of(settings),
-        under_way=under_way(settings, entry),
-        taken_back=taken_back(ledger.history(entry.mac), _artifacts_of(settings, commit, environment)),
     )
 
 
@@ -237,7 +246,7 @@ def _begun(conductor: Conductor, facts: DeliveryFacts, planned: Plan, since: dat
 
 def _start(conductor: Conductor, settings: Settings, facts: DeliveryFacts, planned: Plan) -> str:
     words = _words(facts)
-    planned.require_same(plan(observe(settings, **words)))
+    planned.require_same(plan(_state(settings, **words)))
     return conductor.start(PIPELINE, words, correlation_id=facts.key)
 
 
@@ -264,7 +273,7 @@ def _still(settings: Settings, facts: DeliveryFacts, delivered: Delivery) -> Del
     """Look at the device once more: since its delivery has ended, something else may have reached it."""
     if not delivered.good:
         return delivered
-    now = observe(settings, **_words(facts))
+    now = _state(settings, **_words(facts))
     if now.up_to_date:
         return delivered
     shown = f"it shows the stamp {now.readings.stamp}" if now.readings else "it does not answer"

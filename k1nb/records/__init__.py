@@ -34,7 +34,7 @@ from k1nb.records._runner import resume_run, run_notebook
 from k1nb.records._search import BEGIN, END, Found, Hit, Wanted, listed, looked_at, search
 from k1nb.records._signals import raising
 from k1nb.records._table import badge, checks_html, checks_text, table_html, tally, worst_first
-from k1nb.records._verification import Verification
+from k1nb.records._verification import Problem, Verification
 from k1nb.records._verify import (
     is_as_sealed,
     known_keys,
@@ -70,6 +70,7 @@ __all__ = [
     "Output",
     "Parameter",
     "Place",
+    "Problem",
     "Progress",
     "Record",
     "RecordsPruned",
